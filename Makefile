@@ -1,0 +1,27 @@
+# make build [ARCH=arm64]   the three programs, static, into bin/
+# make install [PREFIX=/usr/local DESTDIR=]   make uninstall
+ARCH ?= amd64
+PREFIX ?= /usr/local
+DESTDIR ?=
+ID := $(shell git ls-files -co --exclude-standard -- '*.go' go.mod go.sum '*.sql' '*.html' '*.css' '*.js' | LC_ALL=C sort | xargs cat 2>/dev/null | sha256sum | cut -c1-16)
+LDFLAGS := -s -w -X 'bareroot/internal/version.stamp=bareroot-build-id=$(ID);'
+GOBUILD := CGO_ENABLED=0 GOARCH=$(ARCH) go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)"
+PROGRAMS := bareroot bareroot-init bareroot-agent
+
+.PHONY: build install uninstall clean
+build:
+	@mkdir -p bin
+	$(GOBUILD) -o bin/ ./cmd/...
+
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/bareroot
+	install -m 0755 bin/bareroot $(DESTDIR)$(PREFIX)/bin/
+	install -m 0755 bin/bareroot-init bin/bareroot-agent $(DESTDIR)$(PREFIX)/lib/bareroot/
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,bareroot)
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/bareroot/,bareroot-init bareroot-agent)
+	-rmdir $(DESTDIR)$(PREFIX)/lib/bareroot
+
+clean:
+	rm -rf bin
