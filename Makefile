@@ -1,6 +1,7 @@
 # make build [ARCH=arm64]   the three programs, static, into bin/
 # make install [PREFIX=/usr/local DESTDIR=]   make uninstall
 ARCH ?= amd64
+BIN ?= bin
 PREFIX ?= /usr/local
 DESTDIR ?=
 ID := $(shell git ls-files -co --exclude-standard -- '*.go' go.mod go.sum '*.sql' '*.html' '*.css' '*.js' | LC_ALL=C sort | xargs cat 2>/dev/null | sha256sum | cut -c1-16)
@@ -10,13 +11,13 @@ PROGRAMS := bareroot bareroot-init bareroot-agent
 
 .PHONY: build install uninstall clean
 build:
-	@mkdir -p bin
-	$(GOBUILD) -o bin/ ./cmd/...
+	@mkdir -p $(BIN)
+	$(GOBUILD) -o $(BIN)/ ./cmd/...
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/bareroot
-	install -m 0755 bin/bareroot $(DESTDIR)$(PREFIX)/bin/
-	install -m 0755 bin/bareroot-init bin/bareroot-agent $(DESTDIR)$(PREFIX)/lib/bareroot/
+	install -m 0755 $(BIN)/bareroot $(DESTDIR)$(PREFIX)/bin/
+	install -m 0755 $(BIN)/bareroot-init $(BIN)/bareroot-agent $(DESTDIR)$(PREFIX)/lib/bareroot/
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,bareroot)
@@ -24,4 +25,4 @@ uninstall:
 	-rmdir $(DESTDIR)$(PREFIX)/lib/bareroot
 
 clean:
-	rm -rf bin
+	rm -rf $(BIN)
