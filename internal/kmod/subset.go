@@ -1,0 +1,77 @@
+package kmod
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Subset returns the text indexes for a tree that holds only the modules with
+// the given paths, by file name. rename gives a module's path there.
+func (x *Index) Subset(paths []string, rename func(string) string) (map[string][]byte, error) {
+	in := make(map[string]bool, len(paths))
+	names := make(map[string]bool, len(paths))
+	for _, p := range paths {
+		in[p], names[NameOf(p)] = true, true
+	}
+	var dep strings.Builder
+	for _, m := range x.order {
+		if !in[m.Path] {
+			continue
+		}
+		dep.WriteString(rename(m.Path) + ":")
+		for _, d := range m.Deps {
+			if !in[d] {
+				return nil, fmt.Errorf("index of a module subset: %s needs %s, which is not in it", m.Path, d)
+			}
+			dep.WriteString(" " + rename(d))
+		}
+		dep.WriteByte('\n')
+	}
+	out := map[string][]byte{
+		"modules.dep":     []byte(dep.String()),
+		"modules.builtin": []byte(x.text["modules.builtin"]),
+		"modules.alias":   filter(x.text["modules.alias"], func(f []string) bool { return len(f) == 3 && names[Normalize(f[2])] }),
+		"modules.softdep": filter(x.text["modules.softdep"], func(f []string) bool { return len(f) > 1 && names[Normalize(f[1])] }),
+	}
+	if text, err := x.optional("modules.order"); err != nil {
+		return nil, err
+	} else if text != "" {
+		// Lines name .ko files whatever the compression.
+		order := filter(text, func(f []string) bool { return len(f) == 1 && names[NameOf(f[0])] })
+		var b strings.Builder
+		for line := range strings.Lines(string(order)) {
+			b.WriteString(rename(strings.TrimSpace(line)) + "\n")
+		}
+		out["modules.order"] = []byte(b.String())
+	}
+	if text, err := x.optional("modules.devname"); err != nil {
+		return nil, err
+	} else if text != "" {
+		out["modules.devname"] = filter(text, func(f []string) bool { return len(f) > 0 && names[Normalize(f[0])] })
+	}
+	return out, nil
+}
+
+func (x *Index) optional(name string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(x.dir, name))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("load kernel modules: %w", err)
+	}
+	return string(b), nil
+}
+
+// filter keeps the lines whose words please keep, and drops comments.
+func filter(text string, keep func([]string) bool) []byte {
+	out := []byte{}
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "#") && keep(strings.Fields(line)) {
+			out = append(out, line...)
+		}
+	}
+	return slices.Clip(out)
+}
