@@ -50,6 +50,7 @@ func newRootCommand(e *env) *cobra.Command {
 	root.SetErr(e.Stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
+		newBuildCommand(e),
 		newVersionCommand(e),
 	)
 	return root

@@ -1,0 +1,173 @@
+// Package build makes a boot set or a ramdisk: recipe -> segments -> files.
+//
+// The recipe is pure data: what the ramdisk will hold, where from, and why
+// (recipe.go). Segments are newc archives (segment.go), written in order while
+// a worker per core reads, checks and compresses the modules, each by itself.
+// Outputs appear whole or not at all (output.go).
+//
+// It starts no process, reads nothing but the inputs it is told, and the same
+// inputs give the same bytes whatever the folder, the time or the number of
+// cores. It does not serve, boot or run what it makes.
+package build
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"time"
+
+	"bareroot/internal/bootset"
+)
+
+// Roles that a ramdisk can be built for, the most specific first: the first one
+// asked for is what the ramdisk does unless the server says otherwise.
+var roleOrder = [...]string{"discover", "deploy", "rescue", "root"}
+
+// Options are the inputs of a build. Empty paths have the defaults that
+// bareroot build documents, all below Sysroot.
+type Options struct {
+	Sysroot     string // "/" if empty
+	Kver        string // the only or newest one if empty
+	Kernel      string
+	ModulesDir  string // holds a folder per kernel version
+	FirmwareDir string
+	Roles       []string // root if empty
+	Cmdline     string
+	Init        string
+	Agent       string // needed with a role other than root
+	Busybox     string
+	BuildID     string // that init and agent must carry
+
+	ModTime  time.Time // of every file in the ramdisk
+	Jobs     int       // workers; one a core if 0
+	Progress func(Progress)
+}
+
+// Progress tells how far a build is.
+type Progress struct {
+	Segment     string
+	Done, Total int // files
+}
+
+// Result is what was built.
+type Result struct {
+	Manifest *bootset.Manifest `json:"manifest"`
+	Output   string            `json:"output"`
+	Size     int64             `json:"size"` // of the ramdisk, without the kernel
+	Segments []SegmentResult   `json:"segments"`
+	Modules  int               `json:"modules"`
+	// MissingFirmware are files that chosen modules name and that FirmwareDir
+	// does not have.
+	MissingFirmware []string `json:"missing_firmware"`
+	Notices         []string `json:"notices"`
+	Seconds         float64  `json:"seconds"`
+}
+
+// SegmentResult is one line of the summary. Segments are made side by side, so
+// their times do not add up to the whole.
+type SegmentResult struct {
+	Kind    string  `json:"kind"`
+	File    string  `json:"file"`
+	Files   int     `json:"files"`
+	Raw     int64   `json:"raw"` // bytes of the files in it
+	Size    int64   `json:"size"`
+	Seconds float64 `json:"seconds"`
+}
+
+// Dir builds a boot set into the folder dir.
+func Dir(ctx context.Context, o Options, dir string, force bool) (*Result, error) {
+	return run(ctx, o, &dirOutput{path: dir, force: force})
+}
+
+// File builds one ramdisk, all segments joined, into the file path.
+func File(ctx context.Context, o Options, path string, force bool) (*Result, error) {
+	return run(ctx, o, &fileOutput{path: path, force: force})
+}
+
+func run(ctx context.Context, o Options, out output) (*Result, error) {
+	start := time.Now()
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	if err := out.check(); err != nil {
+		return nil, err
+	}
+	r, err := newRecipe(&o, out.wantsKernel())
+	if err != nil {
+		return nil, err
+	}
+	work, err := out.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer out.abort()
+	res, files, err := assemble(ctx, &o, r, work)
+	if err != nil {
+		return nil, err
+	}
+	if err := out.finish(res, files); err != nil {
+		return nil, err
+	}
+	res.Seconds = time.Since(start).Seconds()
+	return res, nil
+}
+
+func (o *Options) complete() error {
+	if len(o.Roles) == 0 {
+		o.Roles = []string{"root"}
+	}
+	for _, r := range o.Roles {
+		if !slices.Contains(roleOrder[:], r) {
+			return inputError{fmt.Errorf("role %q: roles are root, discover, deploy and rescue", r)}
+		}
+	}
+	o.Roles = slices.Compact(slices.Sorted(slices.Values(o.Roles)))
+	if o.Jobs <= 0 {
+		o.Jobs = runtime.GOMAXPROCS(0)
+	}
+	if o.Sysroot == "" {
+		o.Sysroot = "/"
+	}
+	if o.Progress == nil {
+		o.Progress = func(Progress) {}
+	}
+	return nil
+}
+
+// mainRole is what the ramdisk does by itself.
+func (o *Options) mainRole() string {
+	for _, r := range roleOrder {
+		if slices.Contains(o.Roles, r) {
+			return r
+		}
+	}
+	return "root"
+}
+
+// needsAgent: every role but root is the agent's.
+func (o *Options) needsAgent() bool {
+	return slices.ContainsFunc(o.Roles, func(r string) bool { return r != "root" })
+}
+
+// inputError marks an input that is wrong, as against a build that failed.
+type inputError struct{ error }
+
+func (e inputError) Unwrap() error { return e.error }
+
+// IsInputError tells whether err is about what the caller gave.
+func IsInputError(err error) bool {
+	for ; err != nil; err = unwrap(err) {
+		if _, ok := err.(inputError); ok {
+			return true
+		}
+	}
+	return false
+}
+
+func unwrap(err error) error {
+	if u, ok := err.(interface{ Unwrap() error }); ok {
+		return u.Unwrap()
+	}
+	return nil
+}

@@ -1,0 +1,151 @@
+package build
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"bareroot/internal/kmod"
+)
+
+// pick is a rule of the generic module set: every module below a folder of the
+// kernel tree, or, if name is set, the module of that name.
+type pick struct {
+	dir, name string
+	except    []string // folders below dir, or names, that stay out
+	why       string
+}
+
+// genericPicks is what a ramdisk holds that is to start any machine: storage,
+// network by cable, filesystems, keyboards, virtual machines. Wireless, sound
+// and graphics stay out; what a chosen module needs comes in anyway.
+func genericPicks() []pick {
+	var out []pick
+	dirs := func(why string, names ...string) {
+		for _, d := range names {
+			out = append(out, pick{dir: "kernel/" + d + "/", why: why})
+		}
+	}
+	names := func(why string, names ...string) {
+		for _, n := range names {
+			out = append(out, pick{name: n, why: why})
+		}
+	}
+	except := func(why, dir string, without ...string) {
+		out = append(out, pick{dir: "kernel/" + dir + "/", except: without, why: why})
+	}
+
+	dirs("storage", "drivers/ata", "drivers/nvme/host", "drivers/message/fusion", "drivers/mmc", "drivers/usb/storage",
+		"drivers/ufs", "drivers/nvdimm", "drivers/cdrom", "drivers/dax", "drivers/memstick")
+	except("storage", "drivers/scsi", "kernel/drivers/scsi/pcmcia/", "scsi_debug")
+	except("storage", "drivers/block", "null_blk", "kernel/drivers/block/xen-blkback/")
+	except("storage", "drivers/md", "dm_log_userspace")
+	dirs("raid checksums", "lib/raid6", "crypto/async_tx")
+	names("storage", "virtio_blk", "virtio_scsi", "hv_storvsc", "xen_blkfront", "vmw_pvscsi", "firewire_sbp2")
+
+	dirs("network", "drivers/net/ethernet", "drivers/net/phy", "drivers/net/mdio", "drivers/net/pcs", "drivers/net/bonding",
+		"drivers/net/team", "drivers/net/hyperv", "drivers/net/vmxnet3", "drivers/net/ipvlan", "drivers/net/fjes", "net/8021q", "net/802",
+		"net/bridge", "net/llc", "net/packet", "net/unix", "net/ipv6")
+	except("network by USB", "drivers/net/usb", "rndis_wlan", "hso", "qmi_wwan", "huawei_cdc_ncm", "sierra_net", "cdc_mbim", "cdc_phonet", "kalmia", "cx82310_eth", "ipheth")
+	names("network", "virtio_net", "net_failover", "failover", "macvlan", "macvtap", "tun", "tap", "dummy", "veth", "xen_netfront", "af_packet", "ipv6",
+		"vxlan", "vsock", "vmw_vsock_virtio_transport")
+	dirs("network over InfiniBand", "drivers/infiniband/core", "drivers/infiniband/hw/mlx4", "drivers/infiniband/hw/mlx5", "drivers/infiniband/ulp/ipoib",
+		"drivers/infiniband/ulp/iser", "drivers/infiniband/ulp/srp")
+
+	dirs("filesystem", "fs/ext4", "fs/jbd2", "fs/xfs", "fs/btrfs", "fs/fat", "fs/nls", "fs/squashfs", "fs/overlayfs", "fs/isofs", "fs/udf",
+		"fs/nfs", "fs/nfs_common", "fs/lockd", "fs/fuse", "fs/exfat", "fs/f2fs", "fs/erofs", "fs/efivarfs", "fs/autofs", "fs/configfs",
+		"fs/9p", "fs/smb/client", "fs/jfs", "fs/ntfs3", "fs/fscache", "fs/netfs", "fs/quota", "net/sunrpc", "net/dns_resolver", "net/9p")
+	names("filesystem helper", "binfmt_misc", "mbcache", "cifs", "exportfs")
+
+	dirs("keyboard, USB host", "drivers/usb/host", "drivers/usb/core", "drivers/usb/common", "drivers/hid/usbhid", "drivers/input/serio", "drivers/thunderbolt",
+		"drivers/hid/i2c-hid", "drivers/hid/surface-hid", "drivers/input/keyboard")
+	names("keyboard", "hid", "hid_generic", "hid_apple", "hid_logitech", "hid_logitech_dj", "hid_logitech_hidpp", "hid_microsoft", "hid_cherry",
+		"hid_lenovo", "hid_multitouch", "hid_hyperv", "hyperv_keyboard", "evdev", "i8042", "atkbd", "usbhid", "i2c_i801", "i2c_designware_platform", "i2c_designware_pci", "intel_lpss_pci", "intel_lpss_acpi")
+
+	dirs("virtual machine", "drivers/virtio", "drivers/hv", "drivers/char/hw_random")
+	names("virtual machine", "virtio_rng", "virtio_console", "virtio_balloon", "virtio_pci", "virtio_mmio", "virtio_crypto", "qemu_fw_cfg", "pvpanic",
+		"pvpanic_pci", "pvpanic_mmio", "xen_privcmd", "vmw_vmci", "vmw_balloon")
+
+	dirs("platform", "drivers/firmware/efi", "drivers/char/ipmi", "drivers/char/tpm", "drivers/pci/controller", "drivers/pci/hotplug", "drivers/ptp")
+	names("platform", "efi_pstore", "wmi", "mei", "mei_me", "lpc_ich", "nvram", "8250_pci", "8250_dw", "acpi_ipmi", "nfit", "button",
+		"cpufreq_ondemand", "mdio", "libphy", "msr", "cpuid", "intel_rapl_msr", "coretemp", "iTCO_wdt", "softdog", "i6300esb", "sp5100_tco", "dca")
+	names("checksum or cipher that a module asks for by name", "crc32c_generic", "crc32c_intel", "crc32_pclmul", "crc32_generic", "crct10dif_pclmul",
+		"crct10dif_generic", "xxhash_generic", "blake2b_generic", "sha256_generic", "sha256_ssse3", "sha512_generic", "sha512_ssse3", "libcrc32c", "crc64_rocksoft_generic", "xts", "cbc", "ecb",
+		"essiv", "aes_generic", "aesni_intel", "dm_crypt", "algif_skcipher", "algif_hash", "af_alg", "hmac", "cmac", "gcm", "ccm", "md5", "arc4", "des_generic", "ctr", "ghash_generic", "seqiv",
+		"zstd", "lzo", "lzo_rle", "lz4", "deflate", "sha3_generic", "crypto_user")
+	return out
+}
+
+// chosen is one module of the ramdisk.
+type chosen struct {
+	Module *kmod.Module
+	Why    string
+}
+
+// selectModules applies the picks and adds what the picked modules need. The
+// result is in the order of paths.
+func selectModules(x *kmod.Index, picks []pick) ([]chosen, error) {
+	why := map[string]string{} // by path
+	var names []string
+	byPath := map[string]*kmod.Module{}
+	for _, m := range x.Modules() {
+		byPath[m.Path] = m
+		for _, p := range picks {
+			if p.matches(m) {
+				why[m.Path] = p.why
+				names = append(names, m.Name)
+				break
+			}
+		}
+	}
+	for _, name := range slices.Clone(names) {
+		files, err := x.Closure(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range files {
+			if why[f] == "" {
+				why[f] = "needed by " + name
+			}
+		}
+		for _, w := range x.Weak(name) {
+			more, _ := x.Lookup(w)
+			for _, n := range more {
+				files, err := x.Closure(n)
+				if err != nil {
+					return nil, err
+				}
+				for _, f := range files {
+					if why[f] == "" {
+						why[f] = "may be asked for by " + name
+					}
+				}
+			}
+		}
+	}
+	out := make([]chosen, 0, len(why))
+	for p, w := range why {
+		m := byPath[p]
+		if m == nil {
+			return nil, fmt.Errorf("select kernel modules: %s is in the closure but not in modules.dep", p)
+		}
+		out = append(out, chosen{m, w})
+	}
+	slices.SortFunc(out, func(a, b chosen) int { return strings.Compare(a.Module.Path, b.Module.Path) })
+	return out, nil
+}
+
+func (p pick) matches(m *kmod.Module) bool {
+	if p.name != "" {
+		return m.Name == kmod.Normalize(p.name)
+	}
+	if !strings.HasPrefix(m.Path, p.dir) {
+		return false
+	}
+	for _, e := range p.except {
+		if strings.HasSuffix(e, "/") && strings.HasPrefix(m.Path, e) || m.Name == kmod.Normalize(e) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,109 @@
+package build
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"bareroot/internal/cpio"
+	"bareroot/internal/rdconf"
+	"bareroot/internal/version"
+)
+
+// skeleton is what every ramdisk has besides programs. /usr is merged, as in
+// today's distributions.
+func skeleton() []item {
+	const mount, early = "mount point", "output before devtmpfs is mounted"
+	release := fmt.Sprintf("ID=bareroot\nNAME=bareroot\nPRETTY_NAME=\"bareroot ramdisk %s\"\nVERSION_ID=%s\n", version.Version, version.Version)
+	return []item{
+		dir("dev", 0o755, mount), dir("proc", 0o755, mount), dir("sys", 0o755, mount), dir("run", 0o755, mount),
+		dir("tmp", 0o1777, mount), dir("sysroot", 0o755, mount), dir("mnt", 0o755, mount),
+		dir("root", 0o700, "home of root"), dir("var", 0o755, "folder"), link("var/run", "../run", "old name of /run"),
+		dir("var/tmp", 0o1777, "folder"), dir("etc/cmdline.d", 0o755, "kernel words added by other segments"),
+		link("bin", "usr/bin", "merged /usr"), link("sbin", "usr/sbin", "merged /usr"),
+		link("lib", "usr/lib", "merged /usr"), link("lib64", "usr/lib64", "merged /usr"),
+		dir("usr/bin", 0o755, "programs"), dir("usr/sbin", 0o755, "programs"), dir("usr/lib", 0o755, "data"), dir("usr/lib64", 0o755, "data"),
+		char("dev/console", 0o600, 5, 1, early), char("dev/null", 0o666, 1, 3, early), char("dev/kmsg", 0o644, 1, 11, early),
+		file("usr/lib/initrd-release", 0o644, release, "tells programs that this is a ramdisk"),
+		link("etc/initrd-release", "../usr/lib/initrd-release", "tells programs that this is a ramdisk"),
+		link("etc/os-release", "../usr/lib/initrd-release", "name of the system"),
+		link("etc/mtab", "../proc/self/mounts", "mount table"),
+		file("etc/passwd", 0o644, "root:*:0:0:root:/root:/bin/sh\nnobody:*:65534:65534:nobody:/:/usr/sbin/nologin\n", "user names"),
+		file("etc/group", 0o644, "root:x:0:\ntty:x:5:\ndisk:x:6:\nnogroup:x:65534:\n", "group names"),
+		file("etc/hosts", 0o644, "127.0.0.1 localhost\n::1 localhost\n", "localhost"),
+		file("etc/shells", 0o644, "/bin/sh\n", "shells"),
+	}
+}
+
+func (r *recipe) addUserland(o *Options) error {
+	items := skeleton()
+	init, err := o.ownProgram("init", o.Init, "--init")
+	if err != nil {
+		return err
+	}
+	r.arch = init.Arch
+	items = append(items,
+		item{Path: "init", Mode: cpio.TypeRegular | 0o755, Data: init.Data, From: o.Init, Why: "PID 1"},
+		link("usr/sbin/init", "../../init", "PID 1"),
+		link("usr/sbin/modprobe", "../../init", "the kernel calls it to load a module"),
+	)
+	name, err := o.findBusybox()
+	if err != nil {
+		return err
+	}
+	bb, err := readProgram(name)
+	switch {
+	case err != nil:
+		return inputError{fmt.Errorf("read busybox: %w", err)}
+	case bb.Arch != r.arch:
+		return inputError{fmt.Errorf("busybox %s is for %s, bareroot-init %s is for %s; give a busybox for %s with --busybox", name, bb.Arch, o.Init, r.arch, r.arch)}
+	case !bb.Static:
+		return inputError{fmt.Errorf("busybox %s needs shared libraries, which a ramdisk does not have; install busybox-static or give a static one with --busybox", name)}
+	}
+	words := applets(bb.Data)
+	if words == nil {
+		return inputError{fmt.Errorf("%s has no table of applets with a shell in it: is it busybox?", name)}
+	}
+	items = append(items, item{Path: "usr/bin/busybox", Mode: cpio.TypeRegular | 0o755, Data: bb.Data, From: name, Why: "shell and tools for the operator"})
+	for _, a := range words {
+		items = append(items, link("usr/bin/"+a, "busybox", "applet of busybox"))
+	}
+	certs, err := o.certificates()
+	if err != nil {
+		return err
+	}
+	r.userland = withParents(append(items, certs...))
+	return nil
+}
+
+func (r *recipe) addAgent(o *Options) error {
+	agent, err := o.ownProgram("agent", o.Agent, "--agent")
+	if err != nil {
+		return err
+	}
+	if agent.Arch != r.arch {
+		return inputError{fmt.Errorf("bareroot-agent %s is for %s, bareroot-init %s for %s", o.Agent, agent.Arch, o.Init, r.arch)}
+	}
+	r.agent = withParents([]item{{Path: rdconf.AgentPath[1:], Mode: cpio.TypeRegular | 0o755, Data: agent.Data, From: o.Agent, Why: "carries out orders"}})
+	return nil
+}
+
+// certificates takes the certificate authorities that the sysroot trusts.
+func (o *Options) certificates() ([]item, error) {
+	for _, p := range []string{"etc/ssl/certs/ca-certificates.crt", "etc/pki/tls/certs/ca-bundle.crt", "etc/ssl/ca-bundle.pem"} {
+		name := filepath.Join(o.Sysroot, p)
+		b, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, inputError{fmt.Errorf("read certificate authorities: %w", err)}
+		}
+		it := file("etc/ssl/certs/ca-certificates.crt", 0o644, string(b), "certificate authorities for HTTPS")
+		it.From = name
+		return []item{it}, nil
+	}
+	return nil, nil
+}
