@@ -149,7 +149,7 @@ func secured(next http.Handler) http.Handler {
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Referrer-Policy", "same-origin") // not no-referrer, which makes a form's Origin null
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r)
@@ -166,4 +166,3 @@ func writeProblem(w http.ResponseWriter, status int, detail string) {
 func problem(status int, detail string) *api.Problem {
 	return &api.Problem{Title: http.StatusText(status), Status: status, Detail: detail}
 }
-

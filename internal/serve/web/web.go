@@ -6,7 +6,11 @@
 package web
 
 import (
+	"bytes"
 	"context"
+	"embed"
+	"errors"
+	"html/template"
 	"io"
 	"log/slog"
 	"net/http"
@@ -46,18 +50,108 @@ type Config struct {
 	Status    func() api.Status
 	Log       *slog.Logger
 	Now       func() time.Time
+	Zone      *time.Location // of clock times; default the server's
 }
 
 // Site is the page.
 type Site struct{ cfg Config }
 
-// New makes a Site; all of cfg but Power must be set.
-func New(cfg Config) *Site { return &Site{cfg} }
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+//go:embed static
+var staticFiles embed.FS
+
+// pages is parsed once and only read afterwards.
+var pages = template.Must(template.ParseFS(templateFiles, "templates/*.html"))
+
+// New makes a Site; Inventory, Status, Log and Now must be set.
+func New(cfg Config) *Site {
+	if cfg.Zone == nil {
+		cfg.Zone = time.Local
+	}
+	return &Site{cfg}
+}
 
 // Register adds the page's addresses to mux.
-func (s *Site) Register(mux *http.ServeMux) {}
+func (s *Site) Register(mux *http.ServeMux) {
+	mux.Handle("GET "+StaticPath+"{file}", http.FileServerFS(staticFiles))
+	mux.HandleFunc("GET /{$}", s.machines)
+	mux.HandleFunc("GET /machines/{id}", func(w http.ResponseWriter, r *http.Request) {
+		s.showMachine(w, r, http.StatusOK, "")
+	})
+	mux.HandleFunc("GET /orders/{id}", s.order)
+	mux.HandleFunc("GET /images", s.images)
+	mux.HandleFunc("GET /server", s.server)
+	mux.HandleFunc("GET /ui/machines/{id}/row", s.rowFragment)
+	mux.HandleFunc("GET /ui/machines/{id}/detail", s.detailFragment)
+	mux.HandleFunc("GET /ui/orders/{id}", s.orderFragment)
+	mux.HandleFunc("POST /machines/{id}/approve", s.approve)
+	mux.HandleFunc("POST /machines/{id}/power", s.power)
+	mux.HandleFunc("POST /machines/{id}/orders", s.place)
+	mux.HandleFunc("POST /orders/{id}/cancel", s.cancel)
+	mux.HandleFunc("POST /orders/{id}/retry", s.retry)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, &api.Problem{Title: "No such page", Status: http.StatusNotFound, Detail: "There is no page at this address."})
+	})
+}
+
+// page is what every whole page's template gets.
+type page struct {
+	Title  string
+	Nav    string // which entry is current; empty: no navigation
+	Error  string
+	Status int
+	Data   any
+}
+
+// render writes a template whole or not at all.
+func render(w http.ResponseWriter, status int, name string, data any) error {
+	var b bytes.Buffer
+	if err := pages.ExecuteTemplate(&b, name, data); err != nil {
+		http.Error(w, "the page could not be made", http.StatusInternalServerError)
+		return err
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, err := b.WriteTo(w)
+	return err
+}
+
+// show is render for a signed-in visitor.
+func (s *Site) show(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
+	if err := render(w, status, name, data); err != nil && r.Context().Err() == nil {
+		s.cfg.Log.Error("page not sent", "page", name, "err", err)
+	}
+}
+
+// fail shows an error as a page.
+func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
+	status, text := explain(err)
+	if status >= 500 && r.Context().Err() == nil {
+		s.cfg.Log.Error("page failed", "path", r.URL.Path, "err", err)
+	}
+	title := "That did not work"
+	if status == http.StatusNotFound {
+		title = "Not found"
+	}
+	s.show(w, r, status, "message", page{Title: title, Nav: "-", Status: status, Data: text})
+}
+
+// explain is the status and the sentence of an error.
+func explain(err error) (int, string) {
+	var p *api.Problem
+	if errors.As(err, &p) {
+		return p.Status, p.Error()
+	}
+	return http.StatusInternalServerError, err.Error()
+}
 
 // Refused answers a browser that may not.
 func Refused(w http.ResponseWriter, status int, detail string) {
-	w.WriteHeader(status)
+	title := "Not allowed"
+	if status == http.StatusUnauthorized {
+		title = "Please log in"
+	}
+	_ = render(w, status, "refused", page{Title: title, Status: status, Data: detail}) // the caller is gone if this fails
 }

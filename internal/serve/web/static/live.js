@@ -1,0 +1,70 @@
+// Keeps the page fresh: a change of a machine fetches that machine's row, or
+// the part of the page that shows it, and puts it in place of the old one.
+"use strict";
+(() => {
+  const live = document.getElementById("live");
+  const rows = document.querySelector("[data-rows]");
+  const part = document.querySelector("[data-live]");
+  const busy = new Map(); // what is being fetched -> whether to fetch it again
+
+  const swap = (old, fresh) => {
+    const focus = old.contains(document.activeElement) && document.activeElement.id;
+    for (const d of old.querySelectorAll("details[id]")) {
+      const n = fresh.querySelector("#" + CSS.escape(d.id));
+      if (n) n.open = d.open;
+    }
+    old.replaceWith(fresh);
+    if (focus) document.getElementById(focus)?.focus();
+  };
+
+  async function refresh(url, put) {
+    if (busy.has(url)) return busy.set(url, true);
+    busy.set(url, false);
+    try {
+      const r = await fetch(url);
+      if (r.status === 401) return location.reload();
+      if (r.ok || r.status === 404) put(r.ok ? await r.text() : null);
+    } catch { /* the event stream tells when the server is back */ }
+    const again = busy.get(url);
+    busy.delete(url);
+    if (again) refresh(url, put);
+  }
+
+  const row = (id) => refresh(`/ui/machines/${encodeURIComponent(id)}/row`, (html) => {
+    const old = rows.querySelector(`[data-machine="${CSS.escape(id)}"]`);
+    if (html === null) return old?.remove();
+    const t = document.createElement("template");
+    t.innerHTML = html;
+    const fresh = t.content.firstElementChild;
+    document.getElementById("none")?.remove();
+    if (old) swap(old, fresh); else rows.append(fresh);
+  });
+
+  const section = () => refresh(part.dataset.live, (html) => {
+    if (html === null) return;
+    const fresh = document.querySelector("[data-live]").cloneNode(false);
+    fresh.innerHTML = html;
+    swap(document.querySelector("[data-live]"), fresh);
+  });
+
+  const change = (c) => {
+    if (rows && c.machine) row(c.machine);
+    if (part && (!c.machine || c.machine === part.dataset.machine)) section();
+  };
+
+  if (rows || part) {
+    let lost = false;
+    const events = new EventSource("/api/v1/events");
+    events.onmessage = (e) => change(JSON.parse(e.data));
+    events.onopen = () => { if (lost) location.reload(); live.textContent = "live"; live.className = "on"; };
+    events.onerror = () => { lost = true; live.textContent = "reconnecting"; live.className = "off"; };
+  }
+
+  setInterval(() => {
+    for (const t of document.querySelectorAll("time[data-ago]")) {
+      const s = Math.max(0, Math.floor((Date.now() - Date.parse(t.dateTime)) / 1000));
+      t.textContent = (s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min` :
+        s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} days`) + " ago";
+    }
+  }, 5000);
+})();
