@@ -56,6 +56,8 @@ func TestFirmware(t *testing.T) {
 		}
 		return
 	}
+	must(t, "mount", "--make-rprivate", "/")
+	must(t, "mount", "-t", "proc", "proc", "/proc")
 	must(t, "ip", "link", "set", "lo", "up")
 	must(t, "ip", "link", "add", "br0", "type", "bridge")
 	must(t, "ip", "addr", "add", "10.77.0.1/24", "dev", "br0")
