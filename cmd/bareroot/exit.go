@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net"
 	"strings"
 
 	"bareroot/api"
+	"bareroot/client"
 )
 
 // Exit codes, the same for every verb.
@@ -45,18 +47,36 @@ func exitCode(err error) int {
 			return exitRefused
 		}
 		return exitFailed
+	case errors.Is(err, errRefused):
+		return exitRefused
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
 	case errors.As(err, &op) && op.Op == "dial":
+		if errors.Is(err, fs.ErrPermission) {
+			return exitRefused
+		}
 		return exitUnreachable
 	}
 	return exitFailed
 }
 
-// message is err as one sentence for the person at the terminal.
+// errRefused marks what the person at the terminal, or nobody, said no to.
+var errRefused = errors.New("refused")
+
+// message is err as one sentence for the person at the terminal, and a hint
+// where there is one.
 func message(err error) string {
-	if errors.Is(err, context.Canceled) {
+	var un *client.UnreachableError
+	var problem *api.Problem
+	switch {
+	case errors.Is(err, context.Canceled):
 		return "interrupted"
+	case errors.As(err, &un) && errors.Is(err, fs.ErrPermission):
+		return err.Error() + "\nhint: the socket belongs to the user that runs \"bareroot serve\"; become that user or root"
+	case errors.As(err, &un):
+		return err.Error() + "\nhint: is \"bareroot serve\" running? --server or BAREROOT_SERVER names another server"
+	case errors.As(err, &problem) && problem.Status == 401:
+		return err.Error() + "\nhint: --token-file or BAREROOT_TOKEN_FILE names the file that the server keeps its token in (admin.token)"
 	}
 	return err.Error()
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -31,11 +32,15 @@ func main() {
 func run(ctx context.Context, e *env, args []string) int {
 	root := newRootCommand(e)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
+	code := exitCode(err)
 	if err != nil {
 		fmt.Fprintf(e.Stderr, "bareroot: %s\n", message(err))
 	}
-	return exitCode(err)
+	if errors.As(err, new(usageError)) {
+		fmt.Fprintf(e.Stderr, "hint: see \"%s --help\"\n", cmd.CommandPath())
+	}
+	return code
 }
 
 func newRootCommand(e *env) *cobra.Command {
@@ -51,7 +56,16 @@ func newRootCommand(e *env) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		newBuildCommand(e),
+		newMachineCommand(e),
+		newOrderCommand(e),
+		newImageCommand(e),
+		newBootCommand(e),
+		newStatusCommand(e),
+		newPageCommand(e),
 		newVersionCommand(e),
 	)
+	root.AddCommand(newHelpTopics()...)
+	addServerFlags(root)
+	usageChecks(root)
 	return root
 }

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// table is rows of cells, printed in aligned columns.
+type table struct{ rows [][]string }
+
+// newTable starts a table with its headings.
+func newTable(headings ...string) *table { return &table{rows: [][]string{headings}} }
+
+// add appends a row. An empty cell is shown as "-", so that columns can be
+// counted by other programs too.
+func (t *table) add(cells ...string) {
+	row := make([]string, len(cells))
+	for i, c := range cells {
+		if row[i] = clean(c); row[i] == "" {
+			row[i] = "-"
+		}
+	}
+	t.rows = append(t.rows, row)
+}
+
+// write prints the table, each line after indent.
+func (t *table) write(w io.Writer, indent string) {
+	var widths []int
+	for _, row := range t.rows {
+		for i, c := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(c))
+		}
+	}
+	for _, row := range t.rows {
+		var b strings.Builder
+		for i, c := range row {
+			b.WriteString(c)
+			b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c)+2))
+		}
+		fmt.Fprintf(w, "%s%s\n", indent, strings.TrimRight(b.String(), " "))
+	}
+}
+
+// fields prints "name  value" lines with the values in one column, without
+// those that are empty.
+type fields struct{ t table }
+
+func (f *fields) add(name, value string) {
+	if value != "" {
+		f.t.add(name, value)
+	}
+}
+
+func (f *fields) write(w io.Writer, indent string) { f.t.write(w, indent) }
+
+// clean replaces what could move a terminal's cursor or hide text. Messages,
+// models and serials come from machines that nobody has vouched for.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t' || r == '\n' || r == '\r':
+			return ' '
+		case !unicode.IsPrint(r):
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// clock is a moment in local time.
+func clock(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+// short is the first 12 digits of a hash.
+func short(hash string) string { return hash[:min(12, len(hash))] }
