@@ -17,14 +17,21 @@ package inventory
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
-	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"bareroot/api"
-	"bareroot/internal/serve/order"
+	"bareroot/internal/serve/store"
 )
 
 // Config is what a Service needs. Only StateDir and BaseURL have no default.
@@ -36,6 +43,15 @@ type Config struct {
 	Now     func() time.Time // default time.Now
 	Rand    io.Reader        // default crypto/rand
 	Log     *slog.Logger     // default: discard
+	// Store replaces the SQLite store in StateDir.
+	Store Store
+}
+
+// Store is what a Service keeps its state in.
+type Store interface {
+	Update(context.Context, func(*store.Tx) error) error
+	View(context.Context, func(*store.Tx) error) error
+	Close() error
 }
 
 // PowerSystem is a machine as a power driver (Redfish) knows it.
@@ -54,133 +70,119 @@ type Session struct {
 }
 
 // Service is the inventory. New makes it, Close ends it.
-type Service struct{ cfg Config }
+type Service struct {
+	cfg    Config
+	store  Store
+	lock   *os.File
+	broker *broker
+	logMu  sync.Mutex // one writer of log files
 
-var errSoon = errors.New("inventory: not ready")
+	progressMu sync.Mutex
+	progress   map[string]api.Event // newest of each running order
+	saved      map[string]time.Time // when it was last written to the store
+}
 
-// New opens the inventory of cfg.StateDir.
-func New(cfg Config) (*Service, error) { return nil, errSoon }
+// New opens the inventory of cfg.StateDir. It takes the directory for
+// itself: a second server on it is refused.
+func New(cfg Config) (*Service, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if u, err := url.Parse(cfg.BaseURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" {
+		return nil, fmt.Errorf("open inventory: base URL %q must be http://HOST:PORT without a path", cfg.BaseURL)
+	}
+	s := &Service{cfg: cfg, store: cfg.Store, broker: newBroker(), progress: map[string]api.Event{}, saved: map[string]time.Time{}}
+	if err := s.open(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Service) open() error {
+	for _, d := range []string{"", "images", "bootsets", "logs"} {
+		if err := os.MkdirAll(filepath.Join(s.cfg.StateDir, d), 0o700); err != nil {
+			return fmt.Errorf("open inventory: %w", err)
+		}
+	}
+	f, err := os.OpenFile(filepath.Join(s.cfg.StateDir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("open inventory: %w", err)
+	}
+	s.lock = f
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return fmt.Errorf("open inventory: %s is in use by another server: %w", s.cfg.StateDir, err)
+	}
+	ctx := context.Background()
+	if s.store == nil {
+		st, err := store.Open(ctx, filepath.Join(s.cfg.StateDir, "bareroot.db"))
+		if err != nil {
+			return err
+		}
+		s.store = st
+	}
+	return s.sweep(ctx)
+}
+
+// sweep removes what a killed server left half done: files that no row names.
+func (s *Service) sweep(ctx context.Context) error {
+	keep := map[string]bool{}
+	err := s.store.Update(ctx, func(t *store.Tx) error {
+		images, err := t.Images()
+		if err != nil {
+			return err
+		}
+		for _, i := range images {
+			keep[s.imagePath(i.SHA256)] = true
+		}
+		sets, err := t.BootSets()
+		if err != nil {
+			return err
+		}
+		for _, b := range sets {
+			keep[s.setPath(b.Manifest.ID)] = true
+		}
+		return t.DropSegments(s.now().Add(-segmentLife))
+	})
+	if err != nil {
+		return fmt.Errorf("open inventory: %w", err)
+	}
+	for _, d := range []string{"images", "bootsets"} {
+		es, err := os.ReadDir(filepath.Join(s.cfg.StateDir, d))
+		if err != nil {
+			return fmt.Errorf("open inventory: %w", err)
+		}
+		for _, e := range es {
+			p := filepath.Join(s.cfg.StateDir, d, e.Name())
+			if keep[p] {
+				continue
+			}
+			s.cfg.Log.Info("remove leftover of an interrupted registration", "path", p)
+			if err := os.RemoveAll(p); err != nil {
+				return fmt.Errorf("open inventory: %w", err)
+			}
+		}
+	}
+	return nil
+}
 
 // Close ends the service; calls that wait return.
-func (s *Service) Close() error { return errSoon }
-
-// Machines lists all machines by name, without facts and timelines.
-func (s *Service) Machines(ctx context.Context) ([]api.Machine, error) { return nil, errSoon }
-
-// Machine is one machine in detail. ref is its id, name, UUID or a MAC.
-func (s *Service) Machine(ctx context.Context, ref string) (*api.Machine, error) { return nil, errSoon }
-
-// Approve changes a machine's approval or name.
-func (s *Service) Approve(ctx context.Context, ref string, r api.ApproveRequest) (*api.Machine, error) {
-	return nil, errSoon
+func (s *Service) Close() error {
+	s.broker.close()
+	var errs []error
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
 }
 
-// Forget removes a machine and its history.
-func (s *Service) Forget(ctx context.Context, ref string) error { return errSoon }
-
-// Logs is the console log of a boot, the newest one if bootID is empty.
-func (s *Service) Logs(ctx context.Context, ref, bootID string) (io.ReadCloser, error) {
-	return nil, errSoon
-}
-
-// PlaceOrder queues an order.
-func (s *Service) PlaceOrder(ctx context.Context, ref string, r api.OrderRequest) (*api.Order, error) {
-	return nil, errSoon
-}
-
-// Orders lists orders, newest first; all machines' if ref is empty.
-func (s *Service) Orders(ctx context.Context, ref string) ([]api.Order, error) { return nil, errSoon }
-
-// Order is an order with its history.
-func (s *Service) Order(ctx context.Context, id string) (*api.OrderDetail, error) {
-	return nil, errSoon
-}
-
-// Cancel ends an open order.
-func (s *Service) Cancel(ctx context.Context, id string) (*api.Order, error) { return nil, errSoon }
-
-// Retry queues a failed or cancelled order again, as its next attempt.
-func (s *Service) Retry(ctx context.Context, id string) (*api.Order, error) { return nil, errSoon }
-
-// Images lists system images by name.
-func (s *Service) Images(ctx context.Context) ([]api.Image, error) { return nil, errSoon }
-
-// AddImage copies a file of this machine into the state directory.
-func (s *Service) AddImage(ctx context.Context, r api.ImageRequest) (*api.Image, error) {
-	return nil, errSoon
-}
-
-// VerifyImage hashes the stored bytes again.
-func (s *Service) VerifyImage(ctx context.Context, name string) (*api.Image, error) {
-	return nil, errSoon
-}
-
-// RemoveImage removes an image that no open order names.
-func (s *Service) RemoveImage(ctx context.Context, name string) error { return errSoon }
-
-// ImageFile is the file with that hash, for the door to serve.
-func (s *Service) ImageFile(ctx context.Context, sha256 string) (path string, err error) {
-	return "", errSoon
-}
-
-// BootSets lists boot sets by name.
-func (s *Service) BootSets(ctx context.Context) ([]api.BootSet, error) { return nil, errSoon }
-
-// AddBootSet verifies a boot set and copies it into the state directory.
-func (s *Service) AddBootSet(ctx context.Context, r api.BootSetRequest) (*api.BootSet, error) {
-	return nil, errSoon
-}
-
-// DefaultBootSet makes the boot set the one that unpinned machines get.
-func (s *Service) DefaultBootSet(ctx context.Context, name string) (*api.BootSet, error) {
-	return nil, errSoon
-}
-
-// RemoveBootSet removes a boot set that is neither the default nor pinned.
-func (s *Service) RemoveBootSet(ctx context.Context, name string) error { return errSoon }
-
-// NetBoot decides what a machine at the boot door gets, and freezes it.
-func (s *Service) NetBoot(ctx context.Context, r order.BootRequest) (order.Decision, error) {
-	return order.Decision{}, errSoon
-}
-
-// Segment is the machine's own segment of a boot attempt.
-func (s *Service) Segment(ctx context.Context, attempt string) ([]byte, error) { return nil, errSoon }
-
-// BootFile is the path of a file that a boot set's manifest names.
-func (s *Service) BootFile(ctx context.Context, setID, file string) (path string, err error) {
-	return "", errSoon
-}
-
-// Import makes a machine known, or updates it, from what a power driver says.
-func (s *Service) Import(ctx context.Context, p PowerSystem) error { return errSoon }
-
-// Subscribe tells of changes until the returned function is called. A slow
-// reader loses changes, not the newest state: it reads again what it shows.
-func (s *Service) Subscribe() (<-chan api.Change, func()) { return nil, nil }
-
-// Hello exchanges a one-boot nonce for a session token, once.
-func (s *Service) Hello(ctx context.Context, r api.HelloRequest, remote netip.Addr) (*api.HelloReply, error) {
-	return nil, errSoon
-}
-
-// Session finds the session of a token. One of an older boot is refused.
-func (s *Service) Session(ctx context.Context, token string) (*Session, error) { return nil, errSoon }
-
-// Facts keeps a machine's hardware inventory.
-func (s *Service) Facts(ctx context.Context, ss *Session, f api.Facts) error { return errSoon }
-
-// Next waits up to wait for an order for the session's machine; nil if none.
-func (s *Service) Next(ctx context.Context, ss *Session, wait time.Duration) (*api.Order, error) {
-	return nil, errSoon
-}
-
-// Events takes in what happened on a machine. It is idempotent.
-func (s *Service) Events(ctx context.Context, ss *Session, b api.EventBatch) (*api.EventReply, error) {
-	return nil, errSoon
-}
-
-// Log takes in a piece of the boot's console log that starts at offset.
-func (s *Service) Log(ctx context.Context, ss *Session, offset int64, data []byte) error {
-	return errSoon
-}
+func (s *Service) now() time.Time { return s.cfg.Now().UTC() }
