@@ -1,0 +1,189 @@
+// Package cmdline parses the kernel command line: how words are split, which
+// source wins, what a word means. It covers dracut's words as dracut 059
+// reads them (dracut.cmdline(7)), the kernel's ip= and pxelinux's SYSAPPEND
+// words, and the bareroot.* words. It does nothing but parse: no files are
+// read and nothing is configured here.
+package cmdline
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Word is one word of a command line.
+type Word struct {
+	Key    string
+	Value  string
+	Bare   bool   // written without "="
+	Source string // where it came from, for messages
+}
+
+// String is the word as written, without quotes.
+func (w Word) String() string {
+	if w.Bare {
+		return w.Key
+	}
+	return w.Key + "=" + w.Value
+}
+
+// Line is a command line: words in order, the weakest source first. For a
+// single value the last word wins.
+type Line []Word
+
+// Split cuts s as the kernel does: blanks separate, double quotes protect
+// blanks and are removed; a missing closing quote ends with the string.
+func Split(s string) []string {
+	var out []string
+	var cur strings.Builder
+	in, quoted := false, false
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c == '"':
+			quoted = !quoted
+			in = true
+		case !quoted && (c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f'):
+			if in && cur.Len() > 0 {
+				out = append(out, cur.String())
+			}
+			cur.Reset()
+			in = false
+		default:
+			cur.WriteByte(c)
+			in = true
+		}
+	}
+	if cur.Len() > 0 {
+		out = append(out, cur.String())
+	}
+	return out
+}
+
+// Parse reads one source.
+func Parse(s, source string) Line {
+	var l Line
+	for _, w := range Split(s) {
+		l = append(l, parseWord(w, source))
+	}
+	return l
+}
+
+// FromWords reads words that are split already, such as those of an order.
+func FromWords(words []string, source string) Line {
+	var l Line
+	for _, w := range words {
+		if w != "" {
+			l = append(l, parseWord(w, source))
+		}
+	}
+	return l
+}
+
+func parseWord(w, source string) Word {
+	k, v, ok := strings.Cut(w, "=")
+	return Word{Key: k, Value: v, Bare: !ok, Source: source}
+}
+
+// Source is one text with command-line words.
+type Source struct {
+	Name string
+	Text string
+}
+
+// Merge joins sources, the weakest first. The first one is the ramdisk's
+// configuration: a key in locked that it sets is not taken from any later
+// source; each word refused so is named in a notice.
+func Merge(locked []string, config Source, stronger ...Source) (Line, []string) {
+	line := Parse(config.Text, config.Name)
+	var notices []string
+	set := map[string]bool{}
+	for _, w := range line {
+		if slices.Contains(locked, w.Key) {
+			set[w.Key] = true
+		}
+	}
+	for _, s := range stronger {
+		for _, w := range Parse(s.Text, s.Name) {
+			if set[w.Key] || slices.Contains(locked, w.Key) {
+				notices = append(notices, fmt.Sprintf("%s: word %q ignored: this ramdisk's configuration locks %s", s.Name, w, w.Key))
+				continue
+			}
+			line = append(line, w)
+		}
+	}
+	return line, notices
+}
+
+// Last is the last word with one of the keys.
+func (l Line) Last(keys ...string) (Word, bool) {
+	for i := len(l) - 1; i >= 0; i-- {
+		if slices.Contains(keys, l[i].Key) {
+			return l[i], true
+		}
+	}
+	return Word{}, false
+}
+
+// Get is the value of the last word with key; "" for a bare word.
+func (l Line) Get(key string) (string, bool) {
+	w, ok := l.Last(key)
+	return w.Value, ok
+}
+
+// All is every word with key, in order.
+func (l Line) All(key string) []Word {
+	var out []Word
+	for _, w := range l {
+		if w.Key == key {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// Has says whether key was given at all.
+func (l Line) Has(key string) bool {
+	_, ok := l.Last(key)
+	return ok
+}
+
+// Bool is dracut's getargbool: 0, no and off are false, everything else that
+// is present is true, also the bare word.
+func (l Line) Bool(def bool, keys ...string) bool {
+	w, ok := l.Last(keys...)
+	if !ok {
+		return def
+	}
+	return w.Bare || (w.Value != "0" && w.Value != "no" && w.Value != "off")
+}
+
+// Int is dracut's getargnum: digits in min..max, else def.
+func (l Line) Int(def, min, max int, key string) int {
+	v, ok := l.Get(key)
+	if !ok {
+		return def
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < min || n > max || strings.HasPrefix(v, "+") {
+		return def
+	}
+	return n
+}
+
+// String is the line as one text; values with blanks are quoted.
+func (l Line) String() string {
+	var b strings.Builder
+	for i, w := range l {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		if strings.ContainsAny(w.String(), " \t\n\r\v\f") {
+			b.WriteString(w.Key + `="` + w.Value + `"`)
+			continue
+		}
+		b.WriteString(w.String())
+	}
+	return b.String()
+}

@@ -1,0 +1,124 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"bareroot/api"
+	"bareroot/client"
+	"bareroot/internal/rdconf"
+	"bareroot/internal/run/netconf"
+	"bareroot/internal/version"
+	"golang.org/x/sys/unix"
+)
+
+// maxSkew is how far our clock may be off before it is set.
+const maxSkew = 2 * time.Second
+
+// hello exchanges the nonce for a session, sets the clock, and leaves the
+// session for the agent.
+func (b *Boot) hello(ctx context.Context) error {
+	s := b.conf.Server
+	if s == nil || b.session != nil {
+		return nil
+	}
+	hc, err := serverClient(s, func() time.Time { return time.Time{} })
+	if err != nil {
+		return err
+	}
+	a := &client.Agent{Base: s.URL, HTTP: hc}
+	req := api.HelloRequest{
+		Protocol: api.AgentProtocol, Nonce: s.Nonce, BootID: b.bootID, Program: "bareroot-init", Version: version.String(),
+		UUID: strings.ToLower(readLine("/sys/class/dmi/id/product_uuid")), MACs: netconf.MACs(b.netMAC()), Kinds: b.kinds(),
+	}
+	ctx, cancel := context.WithTimeout(ctx, b.limit())
+	defer cancel()
+	var reply *api.HelloReply
+	for pause := 250 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
+		reply, err = a.Hello(ctx, req)
+		if err == nil {
+			break
+		}
+		// A refusal does not become a yes by asking again; a server that is away or
+		// too busy may.
+		var p *api.Problem
+		if errors.As(err, &p) && p.Status/100 == 4 && p.Status != http.StatusTooManyRequests && p.Status != http.StatusRequestTimeout {
+			return fmt.Errorf("the server refused this boot: %w", err)
+		}
+		b.log.Warnf("%v; trying again in %s", err, pause)
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return fmt.Errorf("no session within %s: %w", b.limit(), err)
+		}
+	}
+	b.setClock(reply.ServerTime)
+	b.session = &rdconf.Session{Server: *s, Token: reply.Token, Machine: reply.Machine, Name: reply.Name, BootID: b.bootID}
+	if err := rdconf.WriteFile(rdconf.SessionPath, b.session); err != nil {
+		return err
+	}
+	if b.http, err = serverClient(s, time.Now); err != nil {
+		return err
+	}
+	b.log.Infof("hello: this is machine %s (%s) of %s", reply.Name, reply.Machine, s.URL)
+	b.report.Connect(b.life, &client.Agent{Base: s.URL, Token: reply.Token, HTTP: b.http})
+	b.report.Event("network", b.netText(), false)
+	b.report.Event("hello", "bareroot-init "+version.String()+", kernel "+b.kver, false)
+	return nil
+}
+
+// kinds of order that this ramdisk can do.
+func (b *Boot) kinds() []string {
+	if _, err := os.Stat(rdconf.AgentPath); err != nil {
+		return nil
+	}
+	return []string{api.KindDiscover, api.KindDeploy, api.KindRoot, api.KindReboot, api.KindPowerOff}
+}
+
+func (b *Boot) setClock(server time.Time) {
+	off := time.Until(server)
+	if server.IsZero() || (off < maxSkew && off > -maxSkew) {
+		return
+	}
+	tv := unix.NsecToTimeval(server.UnixNano())
+	if err := unix.Settimeofday(&tv); err != nil {
+		b.log.Warnf("set the clock to %s: %v", server.Format(time.RFC3339), err)
+		return
+	}
+	b.log.Infof("the clock was %s off and is set to %s by the server", off.Round(time.Second), server.UTC().Format(time.RFC3339))
+}
+
+// probeAddress is host:port that a NIC must reach to win.
+func probeAddress(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Hostname() == "" {
+		return ""
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"https": "443"}[u.Scheme]
+		if port == "" {
+			port = "80"
+		}
+	}
+	if strings.Contains(u.Hostname(), ":") {
+		return "[" + u.Hostname() + "]:" + port
+	}
+	return u.Hostname() + ":" + port
+}
+
+func readLine(path string) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}

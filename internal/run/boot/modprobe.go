@@ -1,0 +1,54 @@
+package boot
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"bareroot/internal/cmdline"
+	"bareroot/internal/run/device"
+	"golang.org/x/sys/unix"
+)
+
+// Modprobe is the program that the kernel starts as /sbin/modprobe -q -- NAME.
+// It also takes -a, -b, -v and several names. It returns the exit code.
+func Modprobe(args []string) int {
+	quiet := false
+	var names []string
+	for i, a := range args {
+		if a == "--" {
+			names = append(names, args[i+1:]...)
+			break
+		}
+		switch {
+		case a == "-q" || a == "--quiet":
+			quiet = true
+		case a == "-a" || a == "-b" || a == "-v" || a == "--all":
+		case strings.HasPrefix(a, "-"):
+			fmt.Fprintf(os.Stderr, "modprobe: option %s is not known; usage: modprobe [-q] [-a] [--] NAME...\n", a)
+			return 2
+		default:
+			names = append(names, a)
+		}
+	}
+	var uts unix.Utsname
+	if err := unix.Uname(&uts); err != nil {
+		return 1
+	}
+	text, _ := os.ReadFile("/proc/cmdline")
+	m, err := device.NewModules("/usr/lib/modules/"+unix.ByteSliceToString(uts.Release[:]), cmdline.Parse(string(text), "/proc/cmdline"))
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "modprobe: %v\n", err)
+		return 1
+	}
+	code := 0
+	for _, n := range names {
+		if err := m.Load(n); err != nil {
+			if !quiet {
+				fmt.Fprintf(os.Stderr, "modprobe: %v\n", err)
+			}
+			code = 1
+		}
+	}
+	return code
+}

@@ -1,0 +1,43 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"bareroot/internal/sys"
+	"golang.org/x/sys/unix"
+)
+
+// mountAll mounts the kernel's filesystems. It tries all and reports what
+// failed.
+func mountAll() error {
+	unix.Umask(0o022)
+	var errs []error
+	for _, m := range []struct{ source, target, fstype, opts string }{
+		{"proc", "/proc", "proc", "nosuid,noexec,nodev"},
+		{"sysfs", "/sys", "sysfs", "nosuid,noexec,nodev"},
+		{"devtmpfs", "/dev", "devtmpfs", "mode=0755,nosuid"},
+		{"devpts", "/dev/pts", "devpts", "mode=0620,gid=5,nosuid,noexec,ptmxmode=000"},
+		{"tmpfs", "/dev/shm", "tmpfs", "mode=1777,nosuid,nodev"},
+		{"tmpfs", "/run", "tmpfs", "mode=0755,nosuid,nodev"},
+	} {
+		if err := sys.Mount(m.source, m.target, m.fstype, m.opts); err != nil && !errors.Is(err, unix.EBUSY) {
+			errs = append(errs, err)
+		}
+	}
+	for _, d := range []string{"/tmp", "/run/initramfs", "/run/bareroot", "/etc", "/root", "/sysroot"} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			errs = append(errs, fmt.Errorf("make %s: %w", d, err))
+		}
+	}
+	_ = os.Chmod("/tmp", 0o1777|os.ModeSticky)
+	for to, from := range map[string]string{"/dev/fd": "/proc/self/fd", "/dev/stdin": "/proc/self/fd/0", "/dev/stdout": "/proc/self/fd/1", "/dev/stderr": "/proc/self/fd/2"} {
+		_ = os.Symlink(from, to)
+	}
+	if _, err := os.Stat("/sys/firmware/efi"); err == nil {
+		// Missing where the module is not in the ramdisk; nothing here depends on it.
+		_ = sys.Mount("efivarfs", "/sys/firmware/efi/efivars", "efivarfs", "nosuid,noexec,nodev")
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,220 @@
+// Package device finds the machine's devices and makes them usable: it loads
+// the modules that their modaliases ask for, at boot (coldplug) and as they
+// appear (uevents), and gives block devices their stable names under
+// /dev/disk. It replaces udev in the ramdisk for exactly that; names of NICs
+// and permissions are left as the kernel makes them.
+package device
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+
+	"bareroot/internal/run/console"
+)
+
+// Manager owns the devices until Close.
+type Manager struct {
+	Log     *console.Log
+	Modules *Modules // nil: a kernel without modules
+
+	sys    string // "/sys"
+	dev    string // "/dev"
+	sock   *socket
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	seen    map[string]bool // modaliases
+	queue   [2][]string     // modules to load: NICs first, then the rest
+	wake    *sync.Cond
+	busy    int
+	closed  bool
+	blocks  map[string]Block // by kernel name
+	changed chan struct{}    // closed and replaced whenever something changed
+}
+
+// Start opens the uevent socket, starts the loaders and walks the devices
+// that exist. It returns at once.
+func Start(ctx context.Context, log *console.Log, mods *Modules) (*Manager, error) {
+	s, err := openSocket()
+	if err != nil {
+		return nil, err
+	}
+	m := newManager(log, mods, "/sys", "/dev")
+	m.sock = s
+	ctx, m.cancel = context.WithCancel(ctx)
+	for range runtime.NumCPU() + 2 {
+		m.wg.Add(1)
+		go func() { defer m.wg.Done(); m.loader() }()
+	}
+	m.wg.Add(2)
+	go func() { defer m.wg.Done(); m.listen(ctx) }()
+	go func() { defer m.wg.Done(); m.Coldplug(ctx) }()
+	return m, nil
+}
+
+func newManager(log *console.Log, mods *Modules, sysDir, dev string) *Manager {
+	m := &Manager{Log: log, Modules: mods, sys: sysDir, dev: dev, seen: map[string]bool{}, blocks: map[string]Block{}, changed: make(chan struct{})}
+	m.wake = sync.NewCond(&m.mu)
+	return m
+}
+
+// Close stops everything and waits for it.
+func (m *Manager) Close() {
+	m.cancel()
+	m.mu.Lock()
+	m.closed = true
+	m.wake.Broadcast()
+	m.mu.Unlock()
+	m.wg.Wait()
+	m.sock.close()
+}
+
+// Coldplug walks /sys/devices: modaliases are queued for loading, block
+// devices named.
+func (m *Manager) Coldplug(ctx context.Context) {
+	_ = filepath.WalkDir(filepath.Join(m.sys, "devices"), func(p string, d fs.DirEntry, err error) error {
+		if err != nil || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		switch d.Name() {
+		case "modalias":
+			if b, err := os.ReadFile(p); err == nil {
+				m.want(strings.TrimSpace(string(b)))
+			}
+		case "power", "trace", "node": // no devices below
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+		}
+		return nil
+	})
+	entries, err := os.ReadDir(filepath.Join(m.sys, "class/block"))
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		m.block(e.Name())
+	}
+}
+
+// listen handles uevents. Lost ones are made up for by a new coldplug.
+func (m *Manager) listen(ctx context.Context) {
+	buf := make([]byte, 64<<10)
+	for ctx.Err() == nil {
+		u, err := m.sock.read(ctx, buf)
+		if errors.Is(err, errLost) {
+			m.Log.Warnf("the kernel dropped device events; all devices are looked at again")
+			m.Coldplug(ctx)
+			continue
+		}
+		if err != nil {
+			if ctx.Err() == nil {
+				m.Log.Errorf("device events end here: %v", err)
+			}
+			return
+		}
+		m.Log.Debugf("uevent %s %s %s", u.Action, u.Subsystem, u.DevPath)
+		switch {
+		case u.Action == "remove" && u.Subsystem == "block":
+			m.unblock(filepath.Base(u.DevPath))
+		case u.Subsystem == "block":
+			m.block(filepath.Base(u.DevPath))
+		case u.Action == "add" || u.Action == "change":
+			if u.Modalias != "" {
+				m.want(u.Modalias)
+			}
+		}
+	}
+}
+
+// want queues the modules of a modalias, once.
+func (m *Manager) want(alias string) {
+	if alias == "" || m.Modules == nil {
+		return
+	}
+	m.mu.Lock()
+	known := m.seen[alias]
+	m.seen[alias] = true
+	m.mu.Unlock()
+	if known {
+		return
+	}
+	names := m.Modules.Match(alias)
+	if len(names) == 0 {
+		return
+	}
+	class := 1
+	if isNIC(alias) {
+		class = 0
+	}
+	m.mu.Lock()
+	m.queue[class] = append(m.queue[class], names...)
+	m.wake.Broadcast()
+	m.mu.Unlock()
+}
+
+// isNIC says whether a modalias is that of a network device: PCI class 02, or
+// virtio device 1. They are loaded first, so that DHCP runs while disks probe.
+func isNIC(alias string) bool {
+	if strings.HasPrefix(alias, "pci:") {
+		return strings.Contains(alias, "bc02sc")
+	}
+	return strings.HasPrefix(alias, "virtio:d00000001v")
+}
+
+func (m *Manager) loader() {
+	for {
+		m.mu.Lock()
+		for !m.closed && len(m.queue[0])+len(m.queue[1]) == 0 {
+			m.wake.Wait()
+		}
+		if m.closed {
+			m.mu.Unlock()
+			return
+		}
+		q := &m.queue[0]
+		if len(*q) == 0 {
+			q = &m.queue[1]
+		}
+		name := (*q)[0]
+		*q = (*q)[1:]
+		m.busy++
+		m.mu.Unlock()
+		if err := m.Modules.Load(name); err != nil {
+			m.Log.Debugf("%v", err)
+		} else {
+			m.Log.Debugf("module %s loaded", name)
+		}
+		m.mu.Lock()
+		m.busy--
+		m.notify()
+		m.mu.Unlock()
+	}
+}
+
+// notify wakes those who wait for a change. m.mu is held.
+func (m *Manager) notify() {
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+// Changed is closed at the next change of devices or loaded modules.
+func (m *Manager) Changed() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.changed
+}
+
+// Idle says whether no module is queued or being loaded.
+func (m *Manager) Idle() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.busy == 0 && len(m.queue[0])+len(m.queue[1]) == 0
+}

@@ -1,0 +1,185 @@
+package device
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"bareroot/internal/cmdline"
+	"bareroot/internal/kmod"
+	"bareroot/internal/sys"
+	"github.com/klauspost/compress/zstd"
+)
+
+// Modules loads kernel modules with what they need, each once.
+type Modules struct {
+	index  *kmod.Index
+	line   cmdline.Line
+	block  []string // never loaded for a device
+	insert func(name string, image []byte, params string) error
+	mu     sync.Mutex
+	loads  map[string]*load
+	dec    sync.Pool
+}
+
+type load struct {
+	done chan struct{}
+	err  error
+}
+
+// NewModules reads the index of dir. line gives parameters (NAME.KEY=VALUE)
+// and rd.driver.blacklist.
+func NewModules(dir string, line cmdline.Line) (*Modules, error) {
+	x, err := kmod.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	m := &Modules{index: x, line: line, insert: sys.InitModule, loads: map[string]*load{}}
+	for _, n := range line.List("rd.driver.blacklist", "rdblacklist", "modprobe.blacklist") {
+		m.block = append(m.block, kmod.Normalize(n))
+	}
+	return m, nil
+}
+
+// Match returns the modules for a modalias, without the blacklisted ones.
+func (m *Modules) Match(modalias string) []string {
+	return slices.DeleteFunc(m.index.Match(modalias), func(n string) bool { return slices.Contains(m.block, n) })
+}
+
+// Load loads a module or alias with its dependencies. It returns when all are
+// loaded, also those that another goroutine began with.
+func (m *Modules) Load(word string) error {
+	names, ok := m.index.Lookup(word)
+	if !ok {
+		return fmt.Errorf("load module %s: %w in %s", word, kmod.ErrNotFound, m.index.Dir())
+	}
+	var errs []error
+	for _, n := range names {
+		files, err := m.index.Closure(n)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		for _, f := range files {
+			err := m.one(f)
+			// What is only softly needed may fail.
+			if err != nil && m.needed(n, f) {
+				errs = append(errs, err)
+				break
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (m *Modules) needed(name, file string) bool {
+	path, _, _ := m.index.Resolve(name)
+	if path == file {
+		return true
+	}
+	soft := m.index.Soft(name)
+	dep := kmod.NameOf(file)
+	return !slices.Contains(soft.Pre, dep) && !slices.Contains(soft.Post, dep)
+}
+
+func (m *Modules) one(file string) error {
+	m.mu.Lock()
+	l := m.loads[file]
+	if l != nil {
+		m.mu.Unlock()
+		<-l.done
+		return l.err
+	}
+	l = &load{done: make(chan struct{})}
+	m.loads[file] = l
+	m.mu.Unlock()
+	l.err = m.insertFile(file)
+	close(l.done)
+	return l.err
+}
+
+// Loaded counts the modules loaded by this process.
+func (m *Modules) Loaded() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := 0
+	for _, l := range m.loads {
+		select {
+		case <-l.done:
+			if l.err == nil {
+				n++
+			}
+		default:
+		}
+	}
+	return n
+}
+
+func (m *Modules) insertFile(file string) error {
+	name := kmod.NameOf(file)
+	if _, err := os.Stat("/sys/module/" + name + "/initstate"); err == nil {
+		return nil
+	}
+	b, err := os.ReadFile(filepath.Join(m.index.Dir(), file))
+	if err != nil {
+		return fmt.Errorf("load module %s: %w", name, err)
+	}
+	switch {
+	case strings.HasSuffix(file, ".ko"):
+	case strings.HasSuffix(file, ".zst"):
+		if b, err = m.unzstd(b); err != nil {
+			return fmt.Errorf("load module %s: decompress %s: %w", name, file, err)
+		}
+	default:
+		return fmt.Errorf("load module %s: %s is compressed in a way that init does not read; the builder makes .ko.zst", name, file)
+	}
+	return m.insert(name, b, Params(m.line, name))
+}
+
+func (m *Modules) unzstd(b []byte) ([]byte, error) {
+	d, _ := m.dec.Get().(*zstd.Decoder)
+	if d == nil {
+		var err error
+		if d, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(256<<20)); err != nil {
+			return nil, err
+		}
+	}
+	defer m.dec.Put(d)
+	if err := d.Reset(bytes.NewReader(b)); err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	out.Grow(4 * len(b))
+	if _, err := io.Copy(&out, d); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// Params are the parameters of a module on the command line: the words
+// NAME.KEY[=VALUE], where - and _ in NAME are equal.
+func Params(l cmdline.Line, name string) string {
+	var out []string
+	for _, w := range l {
+		mod, key, ok := strings.Cut(w.Key, ".")
+		if !ok || key == "" || kmod.Normalize(mod) != name {
+			continue
+		}
+		p := key
+		if !w.Bare {
+			v := w.Value
+			if strings.ContainsAny(v, " \t") {
+				v = `"` + v + `"`
+			}
+			p += "=" + v
+		}
+		out = append(out, p)
+	}
+	return strings.Join(out, " ")
+}

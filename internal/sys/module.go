@@ -1,0 +1,18 @@
+package sys
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// InitModule gives a module's ELF image to the kernel. A module that is
+// loaded already is no error.
+func InitModule(name string, image []byte, params string) error {
+	err := unix.InitModule(image, params)
+	if err == nil || errors.Is(err, unix.EEXIST) {
+		return nil
+	}
+	return fmt.Errorf("load module %s: %w", name, err)
+}
