@@ -71,8 +71,8 @@ func (a *auth) guard(next http.Handler, trusted bool) http.Handler {
 		}
 		// A name that is not ours, resolved to us by a stranger's DNS, would make
 		// this door part of the stranger's site in a browser here (DNS rebinding).
-		if !a.names[hostname(r.Host)] {
-			a.refuse(w, r, http.StatusForbidden, "this server is not called "+printable(hostname(r.Host))+". Use the address it was started with, or add the name to its configuration.")
+		if host := hostname(r.Host); !a.names[host] && host != localIP(r) {
+			a.refuse(w, r, http.StatusForbidden, "this server is not called "+printable(host)+". Use the address it was started with, or add the name to its configuration.")
 			return
 		}
 		if strings.HasPrefix(r.URL.Path, web.StaticPath) || r.URL.Path == loginPath {
@@ -183,10 +183,22 @@ func (a *auth) refuse(w http.ResponseWriter, r *http.Request, status int, detail
 		w.Header().Set("WWW-Authenticate", `Bearer realm="bareroot"`)
 	}
 	if !strings.HasPrefix(r.URL.Path, "/api/") && strings.Contains(r.Header.Get("Accept"), "text/html") {
-		web.Refused(w, status, detail)
+		if status == http.StatusUnauthorized {
+			detail = "This page shows and switches machines, so it is for their operator only."
+		}
+		web.Refused(w, status, strings.ToUpper(detail[:1])+detail[1:])
 		return
 	}
 	writeProblem(w, status, detail)
+}
+
+// localIP is the address of ours that the caller reached, which no stranger's
+// DNS can make its own.
+func localIP(r *http.Request) string {
+	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
+		return addr.IP.String()
+	}
+	return "127.0.0.1"
 }
 
 // hostname is a Host header without the port, lower case.

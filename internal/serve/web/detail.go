@@ -36,6 +36,7 @@ type detail struct {
 	NICs                                    []nicView
 	Log                                     string
 	Images                                  []imageChoice // for the form, outside the live part
+	Error                                   string        // of the last order that was refused
 }
 
 type stamp struct {
@@ -65,7 +66,7 @@ func (s *Site) detail(ctx context.Context, id string) (*detail, error) {
 		CanApprove: m.Approval != api.ApprovalApproved,
 		CanHold:    m.Approval == api.ApprovalApproved,
 		CanOrder:   m.Approval == api.ApprovalApproved,
-		HasPower:   s.cfg.Power != nil && m.UUID != "",
+		HasPower:   s.cfg.Power != nil && m.Power != "",
 		Facts:      s.machineFacts(m),
 		Timeline:   s.timeline(m.Timeline),
 	}
@@ -139,7 +140,7 @@ func (s *Site) machineFacts(m *api.Machine) []pair {
 	add("Serial number", f.System.Serial)
 	add("Processor", f.CPU.Model)
 	if f.CPU.Threads > 0 {
-		add("Cores", fmt.Sprintf("%d sockets, %d cores, %d threads (%s)", f.CPU.Sockets, f.CPU.Cores, f.CPU.Threads, f.CPU.Arch))
+		add("Cores", fmt.Sprintf("%s, %s, %s, %s", count(f.CPU.Sockets, "socket"), count(f.CPU.Cores, "core"), count(f.CPU.Threads, "thread"), f.CPU.Arch))
 	}
 	if f.Memory.Usable > 0 {
 		mem := human.Bytes(f.Memory.Usable) + " usable"
@@ -150,6 +151,14 @@ func (s *Site) machineFacts(m *api.Machine) []pair {
 	}
 	add("Ramdisk kernel", f.Kernel)
 	return out
+}
+
+// count is a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // timeline adds to each stamp the time since the one before it. A boot begins

@@ -66,6 +66,7 @@ func (s *Site) showMachine(w http.ResponseWriter, r *http.Request, status int, p
 		s.fail(w, r, err)
 		return
 	}
+	d.Error = problem
 	images, err := s.cfg.Inventory.Images(r.Context())
 	if err != nil {
 		s.fail(w, r, err)
@@ -77,13 +78,17 @@ func (s *Site) showMachine(w http.ResponseWriter, r *http.Request, status int, p
 	s.show(w, r, status, "machine", page{Title: d.Row.Name, Nav: "machine", Error: problem, Status: status, Data: d})
 }
 
-func (s *Site) detailFragment(w http.ResponseWriter, r *http.Request) {
-	d, err := s.detail(r.Context(), r.PathValue("id"))
-	if err != nil {
-		s.failFragment(w, r, err)
-		return
+// detailFragment is a live part of a machine's page. The form for orders is
+// not in one: what is being typed must stay.
+func (s *Site) detailFragment(name string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		d, err := s.detail(r.Context(), r.PathValue("id"))
+		if err != nil {
+			s.failFragment(w, r, err)
+			return
+		}
+		s.show(w, r, http.StatusOK, name, d)
 	}
-	s.show(w, r, http.StatusOK, "detail", d)
 }
 
 func (s *Site) order(w http.ResponseWriter, r *http.Request) {

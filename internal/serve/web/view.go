@@ -95,11 +95,19 @@ func (s *Site) row(m *api.Machine) row {
 		if p.Rate > 0 {
 			r.Rate = human.Rate(p.Rate)
 			if left := p.Total - p.Done; left > 0 {
-				r.ETA = human.Duration((time.Duration(left/p.Rate) * time.Second).Round(time.Second))
+				r.ETA = eta(left / p.Rate)
 			}
 		}
 	}
 	return r
+}
+
+// eta is whole seconds, as an estimate has no tenths.
+func eta(seconds int64) string {
+	if seconds < 60 {
+		return fmt.Sprintf("%d s", seconds)
+	}
+	return human.Duration(time.Duration(seconds) * time.Second)
 }
 
 // tone is the colour of a machine's status word. The word itself is the

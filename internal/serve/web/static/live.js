@@ -4,7 +4,7 @@
 (() => {
   const live = document.getElementById("live");
   const rows = document.querySelector("[data-rows]");
-  const part = document.querySelector("[data-live]");
+  const parts = [...document.querySelectorAll("[data-live]")].map((e) => ({ ...e.dataset }));
   const busy = new Map(); // what is being fetched -> whether to fetch it again
 
   const swap = (old, fresh) => {
@@ -40,19 +40,20 @@
     if (old) swap(old, fresh); else rows.append(fresh);
   });
 
-  const section = () => refresh(part.dataset.live, (html) => {
+  const section = (url) => refresh(url, (html) => {
     if (html === null) return;
-    const fresh = document.querySelector("[data-live]").cloneNode(false);
+    const old = document.querySelector(`[data-live="${CSS.escape(url)}"]`);
+    const fresh = old.cloneNode(false);
     fresh.innerHTML = html;
-    swap(document.querySelector("[data-live]"), fresh);
+    swap(old, fresh);
   });
 
   const change = (c) => {
     if (rows && c.machine) row(c.machine);
-    if (part && (!c.machine || c.machine === part.dataset.machine)) section();
+    for (const p of parts) if (!c.machine || c.machine === p.machine) section(p.live);
   };
 
-  if (rows || part) {
+  if (rows || parts.length) {
     let lost = false;
     const events = new EventSource("/api/v1/events");
     events.onmessage = (e) => change(JSON.parse(e.data));
