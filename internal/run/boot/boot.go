@@ -91,6 +91,7 @@ func (b *Boot) run(ctx context.Context) {
 	if err := mountAll(); err != nil {
 		b.log.Errorf("%v", err)
 	}
+	openConsole()
 	if err := b.log.Attach(rdconf.LogPath); err != nil {
 		b.log.Errorf("%v", err)
 	}

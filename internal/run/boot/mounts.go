@@ -41,3 +41,18 @@ func mountAll() error {
 	}
 	return errors.Join(errs...)
 }
+
+// openConsole makes /dev/console our standard files. The kernel does so only
+// if the ramdisk holds that node; devtmpfs always does.
+func openConsole() {
+	fd, err := unix.Open("/dev/console", unix.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		return
+	}
+	for std := range 3 {
+		_ = unix.Dup3(fd, std, 0)
+	}
+	if fd > 2 {
+		_ = unix.Close(fd)
+	}
+}

@@ -100,7 +100,7 @@ func (l *Log) write(level int, format string, a ...any) {
 		}
 		full := fmt.Sprintf("[%5d.%03d] bareroot: %s%s\n", int(stamp.Seconds()), stamp.Milliseconds()%1000, mark, line)
 		if l.Debug || level < sys.LevelInfo || (level == sys.LevelInfo && !l.Quiet) {
-			_, _ = io.WriteString(l.console, strings.TrimSuffix(full, "\n")+"\r\n")
+			_, _ = io.WriteString(l.console, full)
 		}
 		// Level debug keeps the kernel from printing the line to the console again.
 		l.kmsg.Write(sys.LevelDebug, "bareroot: "+mark+line)
