@@ -32,6 +32,8 @@ The kernel modules are a generic set for machines not known yet: storage, wired
 network, filesystems, USB and keyboards, virtual machines, and what these need.
 The same inputs give the same bytes; SOURCE_DATE_EPOCH sets the time of the
 files in the ramdisk, which is 1970 otherwise.`,
+		Example: `  bareroot build -o initrd.img
+  bareroot build --format dir -o /srv/boot/6.1 && bareroot boot add debian-6.1 /srv/boot/6.1`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usageError{fmt.Errorf("build takes no argument, %q is one; the output is named with -o", args[0])}

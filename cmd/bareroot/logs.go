@@ -41,7 +41,7 @@ func newMachineLogsCommand(e *env) *cobra.Command {
 		}
 		ctx := cmd.Context()
 		if follow {
-			return followLog(ctx, e, c, out, args[0], bootID)
+			return followLog(ctx, e.Stderr, c, out, args[0], bootID, logPoll)
 		}
 		r, err := c.Logs(ctx, args[0], bootID, 0)
 		if err != nil {
@@ -72,7 +72,7 @@ func copyLog(w io.Writer, r io.Reader, ref string) (int64, error) {
 // followLog prints what is added to a boot's log, and unless the boot was
 // named, the logs of later boots, until ctx ends. A server that goes away is
 // waited for as long as for an order.
-func followLog(ctx context.Context, e *env, c *client.Client, out io.Writer, ref, bootID string) error {
+func followLog(ctx context.Context, notes io.Writer, c *client.Client, out io.Writer, ref, bootID string, poll time.Duration) error {
 	current, offset := bootID, int64(0)
 	var lost time.Time
 	for {
@@ -88,13 +88,13 @@ func followLog(ctx context.Context, e *env, c *client.Client, out io.Writer, ref
 			return err
 		case lost.IsZero():
 			lost = time.Now()
-			fmt.Fprintf(e.Stderr, "the server does not answer; trying again for %s\n", waitOutage)
+			fmt.Fprintf(notes, "the server does not answer; trying again for %s\n", waitOutage)
 		case time.Since(lost) > waitOutage:
 			return err
 		}
 		if err == nil && next != current {
 			if current != "" {
-				fmt.Fprintf(e.Stderr, "--- boot %s\n", clean(next))
+				fmt.Fprintf(notes, "--- boot %s\n", clean(next))
 			}
 			current, offset = next, 0
 			continue
@@ -102,7 +102,7 @@ func followLog(ctx context.Context, e *env, c *client.Client, out io.Writer, ref
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(logPoll):
+		case <-time.After(poll):
 		}
 	}
 }

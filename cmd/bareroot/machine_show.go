@@ -60,7 +60,9 @@ func writeFacts(w io.Writer, x *api.Facts) {
 	f.add("system", strings.TrimSpace(x.System.Manufacturer+" "+x.System.Product))
 	f.add("serial", x.System.Serial)
 	f.add("bios", strings.TrimSpace(x.System.BIOSVersion+" "+secureBoot(x.System.SecureBoot)))
-	f.add("cpu", fmt.Sprintf("%s, %s, %d sockets, %d cores, %d threads", x.CPU.Model, x.CPU.Arch, x.CPU.Sockets, x.CPU.Cores, x.CPU.Threads))
+	if c := x.CPU; c != (api.CPU{}) {
+		f.add("cpu", fmt.Sprintf("%s, %s, %s, %s, %s", c.Model, c.Arch, count(c.Sockets, "socket"), count(c.Cores, "core"), count(c.Threads, "thread")))
+	}
 	memory := human.Bytes(x.Memory.Usable) + " usable"
 	if x.Memory.Installed > 0 {
 		memory = human.Bytes(x.Memory.Installed) + " installed, " + memory
@@ -94,6 +96,13 @@ func writeFacts(w io.Writer, x *api.Facts) {
 		t.add(n.Name, n.MAC, n.Driver, link(n), strings.Join(n.IPs, " "), mark(n.Booted))
 	}
 	t.write(w, "  ")
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func secureBoot(on bool) string {

@@ -62,6 +62,8 @@ func newRootCommand(e *env) *cobra.Command {
 		newBootCommand(e),
 		newStatusCommand(e),
 		newPageCommand(e),
+		newServeCommand(e),
+		newDoctorCommand(e),
 		newVersionCommand(e),
 	)
 	root.AddCommand(newHelpTopics()...)

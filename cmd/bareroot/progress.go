@@ -96,41 +96,53 @@ type barProgress struct {
 	box   *mpb.Progress
 	bar   *mpb.Bar
 	phase string
+	label *label
+}
 
-	mu     sync.Mutex
-	newest api.Event // what the decorators, which run elsewhere, show
+// label is what stands beside a bar. The bar is drawn by goroutines of its box.
+type label struct {
+	mu sync.Mutex
+	ev api.Event
+}
+
+func (l *label) set(ev api.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ev = ev
+}
+
+func (l *label) get() api.Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ev
 }
 
 func (b *barProgress) show(o *api.Order) {
 	p := flowing(o)
 	if p == nil {
-		b.end(final(o.State) && o.State == api.StateDone)
+		b.end(o.State == api.StateDone)
 		b.lines.show(o)
 		return
 	}
-	b.mu.Lock()
-	b.newest = *p
-	b.mu.Unlock()
 	if phase := fmt.Sprint(o.Attempt, p.Phase); b.bar == nil || phase != b.phase {
 		b.end(true)
 		b.phase = phase
-		b.start()
+		b.start(*p)
 	}
+	b.label.set(*p)
 	b.bar.SetTotal(max(p.Total, p.Done+1), false) // never complete by itself: end does that
 	b.bar.SetCurrent(p.Done)
 }
 
-func (b *barProgress) start() {
-	b.box = mpb.New(mpb.WithOutput(b.w), mpb.WithWidth(40), mpb.WithAutoRefresh())
-	event := func() api.Event {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return b.newest
-	}
+func (b *barProgress) start(ev api.Event) {
+	l := &label{ev: ev}
+	b.label = l
+	b.box = mpb.New(mpb.WithOutput(b.w), mpb.WithAutoRefresh())
 	b.bar = b.box.New(0, mpb.BarStyle().Lbound("[").Filler("=").Tip(">").Padding(" ").Rbound("]"),
-		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return b.name + ": " + clean(event().Phase) + " " })),
+		mpb.BarWidth(24),
+		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return b.name + ": " + clean(l.get().Phase) + " " })),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
-			ev := event()
+			ev := l.get()
 			return fmt.Sprintf(" %d%% of %s, %s", percent(&ev), human.Bytes(ev.Total), pace(&ev))
 		})),
 	)

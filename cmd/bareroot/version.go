@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -9,13 +10,16 @@ import (
 )
 
 func newVersionCommand(e *env) *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version and build id",
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(e.Stdout, "bareroot", version.String())
-			return err
-		},
+	cmd := &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version and build id",
+		Example: "  bareroot version\n  bareroot version --json | jq -r .build",
+		Args:    arguments(),
 	}
+	asJSON := cmd.Flags().Bool("json", false, "print a JSON document instead of text")
+	cmd.RunE = func(*cobra.Command, []string) error {
+		doc := map[string]string{"version": version.Version, "build": version.ID()}
+		return show(e, *asJSON, doc, func(w io.Writer) { fmt.Fprintln(w, "bareroot", version.String()) })
+	}
+	return cmd
 }
