@@ -16,7 +16,9 @@ import (
 func (o *Options) findModules() (dir, kver string, err error) {
 	parents := []string{o.ModulesDir}
 	if o.ModulesDir == "" {
-		parents = []string{filepath.Join(o.Sysroot, "lib/modules"), filepath.Join(o.Sysroot, "usr/lib/modules")}
+		if parents, err = o.below("lib/modules", "usr/lib/modules"); err != nil {
+			return "", "", inputError{fmt.Errorf("find kernel modules: %w", err)}
+		}
 	}
 	var parent string
 	var entries []os.DirEntry
@@ -77,10 +79,11 @@ func orNone(words []string) string {
 func (o *Options) findKernel(modules, kver string) (string, error) {
 	tries := []string{o.Kernel}
 	if o.Kernel == "" {
-		tries = []string{
-			filepath.Join(o.Sysroot, "boot/vmlinuz-"+kver), filepath.Join(modules, "vmlinuz"),
-			filepath.Join(o.Sysroot, "boot/vmlinux-"+kver), filepath.Join(o.Sysroot, "boot/kernel-"+kver), filepath.Join(o.Sysroot, "boot/Image-"+kver),
+		boot, err := o.below("boot/vmlinuz-"+kver, "boot/vmlinux-"+kver, "boot/kernel-"+kver, "boot/Image-"+kver)
+		if err != nil {
+			return "", inputError{fmt.Errorf("find kernel: %w", err)}
 		}
+		tries = append(boot, filepath.Join(modules, "vmlinuz"))
 	}
 	for _, name := range tries {
 		f, err := os.Open(name)
@@ -106,24 +109,34 @@ func (o *Options) findKernel(modules, kver string) (string, error) {
 	return "", inputError{fmt.Errorf("no kernel for %s: looked for %s; name it with --kernel", kver, strings.Join(tries, ", "))}
 }
 
-func (o *Options) firmwareDir() string {
+func (o *Options) findFirmware() (firmwareDir, error) {
 	if o.FirmwareDir != "" {
-		return o.FirmwareDir
+		if _, err := os.ReadDir(o.FirmwareDir); err != nil {
+			return firmwareDir{}, inputError{fmt.Errorf("read firmware: %w", err)}
+		}
+		return firmwareDir{o.FirmwareDir}, nil
 	}
-	for _, d := range []string{"lib/firmware", "usr/lib/firmware"} {
-		if fi, err := os.Stat(filepath.Join(o.Sysroot, d)); err == nil && fi.IsDir() {
-			return filepath.Join(o.Sysroot, d)
+	dirs, err := o.below("lib/firmware", "usr/lib/firmware")
+	if err != nil {
+		return firmwareDir{}, inputError{fmt.Errorf("find firmware: %w", err)}
+	}
+	for _, d := range dirs {
+		if fi, err := os.Stat(d); err == nil && fi.IsDir() {
+			return firmwareDir{d}, nil
 		}
 	}
-	return filepath.Join(o.Sysroot, "lib/firmware")
+	return firmwareDir{dirs[0]}, nil // none: every name is missing
 }
 
 func (o *Options) findBusybox() (string, error) {
 	if o.Busybox != "" {
 		return o.Busybox, nil
 	}
-	for _, p := range []string{"usr/bin/busybox", "bin/busybox", "usr/sbin/busybox"} {
-		name := filepath.Join(o.Sysroot, p)
+	tries, err := o.below("usr/bin/busybox", "bin/busybox", "usr/sbin/busybox")
+	if err != nil {
+		return "", inputError{fmt.Errorf("find busybox: %w", err)}
+	}
+	for _, name := range tries {
 		if _, err := os.Stat(name); err == nil {
 			return name, nil
 		}

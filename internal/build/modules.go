@@ -98,7 +98,8 @@ func selectModules(x *kmod.Index, picks []pick) ([]chosen, error) {
 			}
 		}
 	}
-	for _, name := range slices.Clone(names) {
+	slices.Sort(names) // the reasons do not depend on depmod's order
+	for _, name := range names {
 		files, err := x.Closure(name)
 		if err != nil {
 			return nil, err

@@ -31,7 +31,6 @@ type recipe struct {
 	arch     string
 	kver     string
 	kernel   string // "" if it is not wanted
-	initID   string
 	userland []item
 	agent    []item
 	config   []item
@@ -42,7 +41,11 @@ type recipe struct {
 }
 
 func newRecipe(o *Options, wantKernel bool) (*recipe, error) {
-	r := &recipe{firmware: firmwareDir{o.firmwareDir()}}
+	r := &recipe{}
+	var err error
+	if r.firmware, err = o.findFirmware(); err != nil {
+		return nil, err
+	}
 	dir, kver, err := o.findModules()
 	if err != nil {
 		return nil, err

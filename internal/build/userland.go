@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"bareroot/internal/cpio"
 	"bareroot/internal/rdconf"
@@ -18,6 +17,7 @@ func skeleton() []item {
 	const mount, early = "mount point", "output before devtmpfs is mounted"
 	release := fmt.Sprintf("ID=bareroot\nNAME=bareroot\nPRETTY_NAME=\"bareroot ramdisk %s\"\nVERSION_ID=%s\n", version.Version, version.Version)
 	return []item{
+		dir(".", 0o755, "the kernel makes it writable for all"),
 		dir("dev", 0o755, mount), dir("proc", 0o755, mount), dir("sys", 0o755, mount), dir("run", 0o755, mount),
 		dir("tmp", 0o1777, mount), dir("sysroot", 0o755, mount), dir("mnt", 0o755, mount),
 		dir("root", 0o700, "home of root"), dir("var", 0o755, "folder"), link("var/run", "../run", "old name of /run"),
@@ -93,7 +93,10 @@ func (r *recipe) addAgent(o *Options) error {
 // certificates takes the certificate authorities that the sysroot trusts.
 func (o *Options) certificates() ([]item, error) {
 	for _, p := range []string{"etc/ssl/certs/ca-certificates.crt", "etc/pki/tls/certs/ca-bundle.crt", "etc/ssl/ca-bundle.pem"} {
-		name := filepath.Join(o.Sysroot, p)
+		name, err := within(o.Sysroot, p)
+		if err != nil {
+			return nil, inputError{fmt.Errorf("find certificate authorities: %w", err)}
+		}
 		b, err := os.ReadFile(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -129,6 +129,7 @@ func TestWriterRefuses(t *testing.T) {
 		"empty":         func(w *Writer) error { return w.Dir("", 0o755) },
 		"trailer":       func(w *Writer) error { return w.File(trailer, 0o644, nil) },
 		"NUL":           func(w *Writer) error { return w.File("a\x00b", 0o644, nil) },
+		"root as file":  func(w *Writer) error { return w.File(".", 0o644, nil) },
 		"empty target":  func(w *Writer) error { return w.Symlink("a", "") },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -200,6 +201,7 @@ func TestHeaderFields(t *testing.T) {
 // TestForeignReaders unpacks with the programs that others use.
 func TestForeignReaders(t *testing.T) {
 	items := []item{
+		{Kind: "dir", Name: ".", Mode: 0o755},
 		{Kind: "dir", Name: "usr", Mode: 0o755},
 		{Kind: "dir", Name: "usr/bin", Mode: 0o755},
 		{Kind: "file", Name: "usr/bin/tool", Mode: 0o755, Data: "#!/bin/sh\n"},
@@ -247,7 +249,7 @@ func TestForeignReaders(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := append([]item(nil), items...)
+			want := append([]item(nil), items[1:]...) // the root is the folder itself
 			for i := range want {
 				if want[i].Kind == "stream" {
 					want[i].Kind = "file"

@@ -58,7 +58,8 @@ func (w *Writer) SetModTime(t time.Time) { w.mtime = uint32(max(0, min(t.Unix(),
 // Size is the number of bytes written so far.
 func (w *Writer) Size() int64 { return w.n }
 
-// Dir writes a directory with the permission bits of mode.
+// Dir writes a directory with the permission bits of mode. The name "." is the
+// root itself.
 func (w *Writer) Dir(name string, mode uint32) error {
 	return w.entry(name, entry{mode: TypeDir | mode&0o7777, nlink: 2})
 }
@@ -144,7 +145,7 @@ func (w *Writer) entry(name string, e entry) error {
 	if w.err != nil {
 		return w.err
 	}
-	if err := CheckName(name); err != nil {
+	if err := CheckName(name); err != nil && !(name == "." && e.mode&TypeMask == TypeDir) {
 		return fmt.Errorf("write cpio entry: %w", err)
 	}
 	if e.size < 0 || e.size > maxSize {
