@@ -22,6 +22,10 @@ type (
 	machineRef struct {
 		Ref string `path:"ref" doc:"The machine's id, name, UUID or a MAC address" example:"node1" maxLength:"255"`
 	}
+	machineBody[B any] struct { // not by embedding: huma passes over embedded types that are not exported
+		Ref  string `path:"ref" doc:"The machine's id, name, UUID or a MAC address" example:"node1" maxLength:"255"`
+		Body B
+	}
 	orderID struct {
 		ID string `path:"id" doc:"The order's id" maxLength:"255"`
 	}

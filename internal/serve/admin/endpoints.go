@@ -39,25 +39,17 @@ func (a *Admin) machineEndpoints(h huma.API) {
 	remove(a, h, a.op(h, "forget-machine", "DELETE /machines/{ref}", "machines", "Forget a machine",
 		"Removes the machine, its orders and its logs. If it netboots again it is new."),
 		func(ctx context.Context, in *machineRef) error { return inv.Forget(ctx, in.Ref) })
-	type approve struct {
-		machineRef
-		Body *api.ApproveRequest
-	}
 	register(a, h, a.op(h, "approve-machine", "POST /machines/{ref}/approve", "machines", "Approve or rename a machine",
 		"Sets the approval: new, held, approved or retired; approved if none is given and no name. Orders that change a machine need it approved."),
-		func(ctx context.Context, in *approve) (*api.Machine, error) {
+		func(ctx context.Context, in *machineBody[*api.ApproveRequest]) (*api.Machine, error) {
 			if in.Body == nil {
 				in.Body = &api.ApproveRequest{}
 			}
 			return inv.Approve(ctx, in.Ref, *in.Body)
 		})
-	type power struct {
-		machineRef
-		Body api.PowerRequest
-	}
 	register(a, h, a.op(h, "power-machine", "POST /machines/{ref}/power", "machines", "Switch a machine",
 		"Action on, off, cycle or status, through the machine's management controller. boot, with on or cycle, is pxe or disk and holds for the next start only. Replies with the state reached."),
-		func(ctx context.Context, in *power) (api.PowerReply, error) {
+		func(ctx context.Context, in *machineBody[api.PowerRequest]) (api.PowerReply, error) {
 			m, err := inv.Machine(ctx, in.Ref)
 			if err != nil {
 				return api.PowerReply{}, err
@@ -72,13 +64,11 @@ func (a *Admin) machineEndpoints(h huma.API) {
 
 func (a *Admin) orderEndpoints(h huma.API) {
 	inv := a.cfg.Inventory
-	type place struct {
-		machineRef
-		Body api.OrderRequest
-	}
 	register(a, h, a.op(h, "place-order", "POST /machines/{ref}/orders", "orders", "Order a machine",
 		"Queues an order of kind discover, deploy, root, reboot or poweroff. The machine takes it when it asks next."),
-		func(ctx context.Context, in *place) (*api.Order, error) { return inv.PlaceOrder(ctx, in.Ref, in.Body) })
+		func(ctx context.Context, in *machineBody[api.OrderRequest]) (*api.Order, error) {
+			return inv.PlaceOrder(ctx, in.Ref, in.Body)
+		})
 	type filter struct {
 		Machine string `query:"machine" doc:"Only orders of this machine: its id, name, UUID or a MAC address" maxLength:"255"`
 	}

@@ -31,7 +31,7 @@ func text(op huma.Operation, contentType, description string, schema *huma.Schem
 // logEndpoint sends a boot's console log.
 func (a *Admin) logEndpoint(h huma.API) {
 	type which struct {
-		machineRef
+		Ref  string `path:"ref" doc:"The machine's id, name, UUID or a MAC address" example:"node1" maxLength:"255"`
 		Boot string `query:"boot" doc:"Boot id; default the newest boot" maxLength:"64"`
 	}
 	op := text(a.op(h, "show-log", "GET /machines/{ref}/logs", "machines", "Read a boot's log",
