@@ -14,6 +14,7 @@ import (
 const (
 	maxEvents    = 2000            // kept of one attempt, or one boot
 	maxMessage   = 4 << 10         // bytes kept of a message
+	agentSeq     = 1000            // the agent's events count from here, init's below
 	saveProgress = 5 * time.Second // the store hears of progress no more often
 )
 
@@ -161,7 +162,9 @@ func (in *intake) progress(o store.Order, e api.Event) error {
 	if !had && o.Progress != nil && o.Progress.Attempt == o.Attempt {
 		old, had = *o.Progress, true
 	}
-	if had && old.Seq >= e.Seq {
+	// Init and the agent count apart, so only within one's range is a smaller
+	// number older.
+	if had && (old.Seq < agentSeq) == (e.Seq < agentSeq) && old.Seq >= e.Seq {
 		return nil
 	}
 	in.m.Phase = e.Phase
