@@ -74,6 +74,13 @@ func (w *Writer) Begin() error {
 	return nil
 }
 
+// SourceError marks a failure that came with the image's bytes, not from the
+// disk.
+type SourceError struct{ Err error }
+
+func (e *SourceError) Error() string { return e.Err.Error() }
+func (e *SourceError) Unwrap() error { return e.Err }
+
 // job is a piece for a writer: data at off, or n zeros if buf is nil.
 type job struct {
 	buf  []byte // whole chunk, to give back
@@ -173,7 +180,7 @@ func (w *Writer) split(ctx context.Context, r io.Reader, free <-chan []byte, job
 		}
 		n, err := readFull(r, buf)
 		if err != nil && err != io.EOF {
-			return err
+			return &SourceError{err}
 		}
 		if err := w.room(pos + int64(n)); err != nil {
 			return err
@@ -207,7 +214,7 @@ func (w *Writer) split(ctx context.Context, r io.Reader, free <-chan []byte, job
 		}
 		if err == io.EOF {
 			if end := pos - int64(whole-n); w.Image.Size > 0 && end != w.Image.Size {
-				return fmt.Errorf("the image ends after %d bytes, the order says %d", end, w.Image.Size)
+				return &SourceError{fmt.Errorf("the image ends after %d bytes, the order says %d", end, w.Image.Size)}
 			}
 			return nil
 		}
@@ -217,7 +224,7 @@ func (w *Writer) split(ctx context.Context, r io.Reader, free <-chan []byte, job
 // room refuses more bytes than the order or the disk has.
 func (w *Writer) room(end int64) error {
 	if size := w.Image.Size; size > 0 && end > size {
-		return fmt.Errorf("the image is longer than the %d bytes that the order says", size)
+		return &SourceError{fmt.Errorf("the image is longer than the %d bytes that the order says", size)}
 	}
 	if end > w.Dev.Size {
 		return fmt.Errorf("the image is larger than %s, which has %d bytes", w.Dev.Path, w.Dev.Size)
