@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"sort"
 	"syscall"
 	"time"
@@ -121,7 +122,9 @@ func (b *Boot) stages() []Stage {
 func (b *Boot) did(format string, a ...any) {
 	text := fmt.Sprintf(format, a...)
 	b.log.Infof("%s", text)
-	b.tried = append(b.tried, text)
+	if !slices.Contains(b.tried, text) {
+		b.tried = append(b.tried, text)
+	}
 }
 
 func (b *Boot) stageCmdline(context.Context) error {

@@ -66,7 +66,7 @@ func (b *Boot) failed(ctx context.Context, e *StageError) bool {
 		v.Shell = console.WaitKey(tty, v.Delay, func(left time.Duration) {
 			if s := int(left.Seconds()+0.5) / 10 * 10; s != last {
 				last = s
-				fmt.Fprintf(tty, "bareroot: %s in %d s; press a key for a shell\r\n", v.Action, int(left.Seconds()+0.5))
+				fmt.Fprintf(tty, "bareroot: %s in %d s; press a key for a shell\n", v.Action, int(left.Seconds()+0.5))
 			}
 		})
 		if v.Shell {

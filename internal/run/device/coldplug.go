@@ -120,7 +120,9 @@ func (m *Manager) listen(ctx context.Context) {
 			}
 			return
 		}
-		m.Log.Debugf("uevent %s %s %s", u.Action, u.Subsystem, u.DevPath)
+		if u.Subsystem == "block" || u.Subsystem == "net" {
+			m.Log.Debugf("uevent %s %s %s", u.Action, u.Subsystem, u.DevPath)
+		}
 		switch {
 		case u.Action == "remove" && u.Subsystem == "block":
 			m.unblock(filepath.Base(u.DevPath))
