@@ -128,7 +128,7 @@ func writeBootSets(w io.Writer, sets []api.BootSet, now time.Time) {
 		if b.Default {
 			mark = "default"
 		}
-		t.add(b.Name, b.Kernel, b.Arch, human.Bytes(b.Size), short(b.ID), human.Ago(b.Added, now), mark)
+		t.add(b.Name, b.Kernel, b.Arch, human.Bytes(b.Size), short(b.ID), ago(b.Added, now), mark)
 	}
 	t.write(w, "")
 }

@@ -133,7 +133,7 @@ func writeImages(w io.Writer, images []api.Image, now time.Time) {
 		if i.RawSize > 0 {
 			raw = human.Bytes(i.RawSize)
 		}
-		t.add(i.Name, imageKind(i), human.Bytes(i.Size), raw, short(i.SHA256), human.Ago(i.Added, now), human.Ago(i.Verified, now), i.Problem)
+		t.add(i.Name, imageKind(i), human.Bytes(i.Size), raw, short(i.SHA256), ago(i.Added, now), ago(i.Verified, now), i.Problem)
 	}
 	t.write(w, "")
 }

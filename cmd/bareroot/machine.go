@@ -13,7 +13,6 @@ import (
 
 	"bareroot/api"
 	"bareroot/client"
-	"bareroot/internal/human"
 )
 
 func newMachineCommand(e *env) *cobra.Command {
@@ -213,7 +212,7 @@ func writeMachines(w io.Writer, ms []api.Machine, now time.Time) {
 		if len(m.Warnings) > 0 {
 			status += " (!)"
 		}
-		t.add(machineName(&m), status, m.Approval, m.Boot, m.Power, m.Firmware, mac, m.Address, human.Ago(m.Seen, now))
+		t.add(machineName(&m), status, m.Approval, m.Boot, m.Power, m.Firmware, mac, m.Address, ago(m.Seen, now))
 	}
 	t.write(w, "")
 }

@@ -25,7 +25,7 @@ func writeMachine(w io.Writer, m *api.Machine, now time.Time) {
 	f.add("boot set", m.BootSet)
 	f.add("power", m.Power)
 	f.add("firmware", m.Firmware)
-	f.add("seen", strings.TrimSpace(human.Ago(m.Seen, now)+atAddress(m.Address)))
+	f.add("seen", strings.TrimSpace(ago(m.Seen, now)+atAddress(m.Address)))
 	f.add("boot id", m.BootID)
 	f.add("phase", m.Phase)
 	if m.Failed {

@@ -123,7 +123,7 @@ func writeOrders(w io.Writer, orders []api.Order, names map[string]string, now t
 	}
 	t := newTable("ID", "MACHINE", "KIND", "STATE", "ATTEMPT", "PLACED", "CHANGED", "MESSAGE")
 	for _, o := range orders {
-		t.add(o.ID, cmp.Or(names[o.Machine], o.Machine), o.Kind, stateWord(&o), attempt(&o), human.Ago(o.Created, now), human.Ago(o.Updated, now), o.Message)
+		t.add(o.ID, cmp.Or(names[o.Machine], o.Machine), o.Kind, stateWord(&o), attempt(&o), ago(o.Created, now), ago(o.Updated, now), o.Message)
 	}
 	t.write(w, "")
 }

@@ -12,7 +12,6 @@ import (
 
 	"bareroot/api"
 	"bareroot/client"
-	"bareroot/internal/human"
 )
 
 func newStatusCommand(e *env) *cobra.Command {
@@ -36,7 +35,7 @@ func newStatusCommand(e *env) *cobra.Command {
 func writeStatus(w io.Writer, s *api.Status, now time.Time) {
 	var f fields
 	f.add("version", s.Version)
-	f.add("started", fmt.Sprintf("%s (%s)", clock(s.Started), human.Ago(s.Started, now)))
+	f.add("started", fmt.Sprintf("%s (%s)", clock(s.Started), ago(s.Started, now)))
 	f.add("machines", fmt.Sprint(s.Machines))
 	for _, door := range slices.Sorted(maps.Keys(s.Listeners)) {
 		f.add(door, s.Listeners[door])

@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"bareroot/internal/human"
 )
 
 // table is rows of cells, printed in aligned columns.
@@ -84,3 +86,15 @@ func clock(t time.Time) string {
 
 // short is the first 12 digits of a hash.
 func short(hash string) string { return hash[:min(12, len(hash))] }
+
+// ago is the time since t, to the second.
+func ago(t, now time.Time) string {
+	switch d := now.Sub(t); {
+	case t.IsZero() || d >= time.Minute:
+		return human.Ago(t, now)
+	case d < time.Second: // also when the server's clock is ahead of ours
+		return "just now"
+	default:
+		return fmt.Sprintf("%d s ago", int(d.Seconds()))
+	}
+}
