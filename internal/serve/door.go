@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,6 +50,12 @@ func (s *server) provisioning(ctx context.Context, boot, agent http.Handler) htt
 			c.handled.Store(true)
 		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if p := r.URL.Path; path.Clean(p) != p && p != "/" {
+			// Nothing of ours has such a path; the mux would redirect.
+			s.tally.Add(netboot.DoorHTTP)
+			netboot.WriteProblem(w, &api.Problem{Title: "bad request", Status: http.StatusBadRequest, Detail: "that path is not a plain one"})
+			return
+		}
 		mux.ServeHTTP(w, r)
 	})
 }

@@ -142,8 +142,7 @@ func (t *TFTP) read(name string, rf io.ReaderFrom) error {
 	}
 	path, err := t.lookup(name)
 	if err != nil {
-		t.Log.Warn("TFTP refused", "file", name, "err", err)
-		return err
+		return err // reaches the hook, too
 	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
