@@ -37,6 +37,14 @@ type redfish struct {
 	paths map[string]string // UUID to the system's @odata.id
 }
 
+// Redfish is the driver for the Redfish service that s describes.
+func Redfish(s Service) (Driver, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	return newRedfish(s), nil
+}
+
 func newRedfish(s Service) *redfish {
 	return &redfish{
 		svc: s,
