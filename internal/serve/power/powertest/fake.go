@@ -71,7 +71,10 @@ func (f *Fake) Systems(ctx context.Context) ([]inventory.PowerSystem, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return slices.Clone(f.systems), f.err
+	if f.err != nil {
+		return nil, f.err
+	}
+	return slices.Clone(f.systems), nil
 }
 
 // Status implements power.Driver.
