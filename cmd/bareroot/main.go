@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"bareroot/internal/lab"
 )
 
 // env is what a verb may touch of the process it runs in.
@@ -22,6 +24,7 @@ type env struct {
 }
 
 func main() {
+	lab.Reexec() // the inside of a lab is this program, too
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, &env{os.Stdin, os.Stdout, os.Stderr}, os.Args[1:])
 	stop()
@@ -63,6 +66,7 @@ func newRootCommand(e *env) *cobra.Command {
 		newStatusCommand(e),
 		newPageCommand(e),
 		newServeCommand(e),
+		newLabCommand(e),
 		newDoctorCommand(e),
 		newVersionCommand(e),
 	)

@@ -31,7 +31,9 @@ var virtFlags = regexp.MustCompile(`(?m)^flags\s*:.*\b(vmx|svm)\b`)
 // not run a guest (there are software-only ones), so without the processor's
 // flag it is not tried, and with it a real kernel must get as far as saying
 // its version. The result is kept in stateDir until the host is booted again.
-func Accel(ctx context.Context, kernel, stateDir string) (Choice, error) {
+//
+// kernel finds the kernel to try with; it is asked only if there is a chance.
+func Accel(ctx context.Context, kernel func(context.Context) (string, error), stateDir string) (Choice, error) {
 	switch v := os.Getenv("BAREROOT_ACCEL"); v {
 	case "":
 	case TCG, KVM:
@@ -60,11 +62,12 @@ func Accel(ctx context.Context, kernel, stateDir string) (Choice, error) {
 	if b, err := os.ReadFile(cache); err == nil && json.Unmarshal(b, &c) == nil && c.Boot == string(boot) {
 		return c, nil
 	}
-	if kernel == "" {
-		return Choice{Accel: TCG, Why: "no kernel to try KVM with"}, nil
+	image, err := kernel(ctx)
+	if err != nil {
+		return Choice{}, fmt.Errorf("find a kernel to try KVM with: %w", err)
 	}
 	c = Choice{Accel: KVM, Why: "a kernel booted with it", Boot: string(boot)}
-	if err := tryKVM(ctx, kernel); err != nil {
+	if err := tryKVM(ctx, image); err != nil {
 		if ctx.Err() != nil {
 			return Choice{}, ctx.Err()
 		}

@@ -3,12 +3,10 @@ package qemu
 import (
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 
-	"golang.org/x/sys/unix"
+	"bareroot/internal/lab/sock"
 )
 
 // prepare makes what lasts over all power cycles. Disks that exist are kept.
@@ -41,25 +39,12 @@ func (m *Machine) prepare() error {
 	return m.listen()
 }
 
-// listen makes the console's socket. A name longer than the 108 bytes of a
-// socket address is reached through its open directory.
-func (m *Machine) listen() error {
-	if err := os.Remove(m.ConsoleSocket()); err != nil && !os.IsNotExist(err) {
+// listen makes the console's socket, which outlives each QEMU.
+func (m *Machine) listen() (err error) {
+	if m.console, err = sock.Listen(m.ConsoleSocket()); err != nil {
 		return err
 	}
-	dir, err := os.Open(m.dir)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	short := filepath.Join("/proc/self/fd", strconv.Itoa(int(dir.Fd())), consoleName)
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: short, Net: "unix"})
-	if err != nil {
-		return fmt.Errorf("make console socket: %w", err)
-	}
-	l.SetUnlinkOnClose(false) // its name is through a directory closed by then
-	m.console = l
-	m.sock, err = l.File()
+	m.sock, err = m.console.File()
 	return err
 }
 
@@ -125,14 +110,4 @@ func sparse(path string, size int64) error {
 		return fmt.Errorf("%s has %d bytes, the configuration says %d; remove it to get a new one", path, st.Size(), size)
 	}
 	return f.Truncate(size)
-}
-
-// DialConsole connects to a console's socket, however long its name is.
-func DialConsole(path string) (net.Conn, error) {
-	fd, err := unix.Open(filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", filepath.Dir(path), err)
-	}
-	defer unix.Close(fd)
-	return net.Dial("unix", filepath.Join("/proc/self/fd", strconv.Itoa(fd), filepath.Base(path)))
 }
