@@ -222,8 +222,11 @@ func printable(s string) string {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {
-		case c == 0x1b && i+1 < len(s) && s[i+1] == '[': // CSI, ends at @..~
-			for i += 2; i < len(s) && (s[i] < 0x40 || s[i] > 0x7e); i++ {
+		case c == 0x1b && i+1 < len(s) && s[i+1] == '[': // CSI, ends at @..~; a cut-off one at what cannot be in it
+			for i += 2; i < len(s) && s[i] >= 0x20 && s[i] < 0x40; i++ {
+			}
+			if i < len(s) && (s[i] < 0x20 || s[i] > 0x7e) {
+				i--
 			}
 		case c == '\n' || c == '\t' || (c >= 0x20 && c != 0x7f):
 			b.WriteByte(c)
