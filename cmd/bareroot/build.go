@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -58,10 +59,12 @@ files in the ramdisk, which is 1970 otherwise.`,
 			done := showProgress(e, &o)
 			res, err := make(cmd.Context(), o, output, force)
 			done()
-			if build.IsInputError(err) {
+			switch {
+			case errors.Is(err, build.ErrExists):
+				return fmt.Errorf("%w: %w", errRefused, err)
+			case build.IsInputError(err):
 				return usageError{err}
-			}
-			if err != nil {
+			case err != nil:
 				return err
 			}
 			if asJSON {
