@@ -199,11 +199,15 @@ func (c *Client) transportError(ctx context.Context, err error) error {
 	return fmt.Errorf("ask the server at %s: %w", c.server, cause(ctx, err))
 }
 
-// cause prefers the reason why ctx ended to "context deadline exceeded". A
-// cancelled context stays recognisable as context.Canceled.
+// cause is why a call with ctx failed with err. A cancelled context stays
+// context.Canceled, whatever its own cause is (signal.NotifyContext gives the
+// signal), and a bound that ran out says which.
 func cause(ctx context.Context, err error) error {
-	if ctx.Err() == nil {
+	switch ctx.Err() {
+	case nil:
 		return err
+	case context.Canceled:
+		return context.Canceled
 	}
 	return context.Cause(ctx)
 }

@@ -58,18 +58,27 @@ func (c *Client) Events(ctx context.Context) iter.Seq2[api.Change, error] {
 	}
 }
 
-var errStopped = errors.New("the caller stopped")
+var (
+	errStopped = errors.New("the caller stopped")
+	errIdle    = fmt.Errorf("nothing heard for %s", eventIdle)
+)
 
 // stream reads one connection's changes. It never returns nil.
 func (c *Client) stream(ctx context.Context, yield func(api.Change) bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	idle := time.AfterFunc(eventIdle, func() { cancel(fmt.Errorf("nothing heard for %s", eventIdle)) })
+	idle := time.AfterFunc(eventIdle, func() { cancel(errIdle) })
 	defer idle.Stop()
+	failed := func(err error) error {
+		if context.Cause(ctx) == errIdle {
+			err = errIdle
+		}
+		return fmt.Errorf("listen for changes: %w", err)
+	}
 
 	resp, err := c.send(ctx, http.MethodGet, "/api/v1/events", http.Header{"Accept": {"text/event-stream"}}, nil)
 	if err != nil {
-		return fmt.Errorf("listen for changes: %w", err)
+		return failed(err)
 	}
 	defer resp.Body.Close()
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != "text/event-stream" {
@@ -83,7 +92,7 @@ func (c *Client) stream(ctx context.Context, yield func(api.Change) bool) error 
 	for {
 		data, err := r.next()
 		if err != nil {
-			return fmt.Errorf("listen for changes: %w", cause(ctx, err))
+			return failed(err)
 		}
 		var ch api.Change
 		if err := json.Unmarshal(data, &ch); err != nil {

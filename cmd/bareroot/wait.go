@@ -42,8 +42,7 @@ func (f *waitFlags) follow(cmd *cobra.Command, e *env, c *client.Client, o *api.
 			fmt.Fprintf(w, "order %s: %s is %s\nfollow it with: bareroot order show %s\n", clean(o.ID), clean(o.Kind), clean(o.State), clean(o.ID))
 		})
 	}
-	tooLate := fmt.Errorf("not done within %s", f.timeout)
-	ctx, cancel := context.WithTimeoutCause(cmd.Context(), f.timeout, tooLate)
+	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
 	defer cancel()
 	p := newProgress(e.Stderr, "order "+clean(o.ID))
 	d, err := await(ctx, c, o.ID, p, waitOutage)
@@ -51,7 +50,11 @@ func (f *waitFlags) follow(cmd *cobra.Command, e *env, c *client.Client, o *api.
 	if err != nil {
 		if ctx.Err() != nil {
 			fmt.Fprintf(e.Stderr, "the order goes on without us; look with: bareroot order show %s\n", clean(o.ID))
-			err = fmt.Errorf("wait for order %s: %w", clean(o.ID), context.Cause(ctx))
+			why := ctx.Err() // context.Canceled: interrupted
+			if errors.Is(why, context.DeadlineExceeded) {
+				why = fmt.Errorf("not done within %s", f.timeout)
+			}
+			err = fmt.Errorf("wait for order %s: %w", clean(o.ID), why)
 		}
 		return err
 	}

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/signal"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -105,5 +109,45 @@ func TestAwaitOutage(t *testing.T) {
 				t.Errorf("the outage is not told: %q", notes.String())
 			}
 		})
+	}
+}
+
+// TestInterrupted sends this process the signal of Ctrl-C in the middle of
+// waiting for an order that never ends.
+func TestInterrupted(t *testing.T) {
+	fake := newFakeServer(time.Now())
+	inner := fake.handler()
+	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt)
+	defer stop()
+	looks := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/api/v1/orders/") {
+			inner.ServeHTTP(w, r)
+			return
+		}
+		if looks++; looks == 2 {
+			if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+				t.Error(err)
+			}
+			<-r.Context().Done() // the call is under way when the signal comes
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, `{"id":"o1","state":"queued"}`)
+	}))
+	defer srv.Close()
+	defer srv.CloseClientConnections()
+	t.Setenv("BAREROOT_SERVER", srv.URL)
+	var out, errs bytes.Buffer
+	code := run(ctx, &env{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs}, []string{"machine", "deploy", "alpha", "--image", "debian-12", "--wait"})
+	if code != exitInterrupted {
+		t.Errorf("exit code %d, want %d", code, exitInterrupted)
+	}
+	want := "order o1: queued\nthe order goes on without us; look with: bareroot order show o1\nbareroot: interrupted\n"
+	if d := cmp.Diff(want, errs.String()); d != "" {
+		t.Error(d)
+	}
+	if out.Len() > 0 {
+		t.Errorf("printed %q", out.String())
 	}
 }
