@@ -12,6 +12,7 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -103,11 +104,11 @@ func run(ctx context.Context, o Options, out output) (*Result, error) {
 	}
 	defer out.abort()
 	res, files, err := assemble(ctx, &o, r, work)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = out.finish(res, files)
 	}
-	if err := out.finish(res, files); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, fmt.Errorf("build %s: %w", out.name(), err)
 	}
 	res.Seconds = time.Since(start).Seconds()
 	return res, nil
@@ -150,6 +151,9 @@ func (o *Options) needsAgent() bool {
 	return slices.ContainsFunc(o.Roles, func(r string) bool { return r != "root" })
 }
 
+// ErrExists is the error for an output that is there and may not be replaced.
+var ErrExists = errors.New("it is kept")
+
 // inputError marks an input that is wrong, as against a build that failed.
 type inputError struct{ error }
 
@@ -157,17 +161,6 @@ func (e inputError) Unwrap() error { return e.error }
 
 // IsInputError tells whether err is about what the caller gave.
 func IsInputError(err error) bool {
-	for ; err != nil; err = unwrap(err) {
-		if _, ok := err.(inputError); ok {
-			return true
-		}
-	}
-	return false
-}
-
-func unwrap(err error) error {
-	if u, ok := err.(interface{ Unwrap() error }); ok {
-		return u.Unwrap()
-	}
-	return nil
+	var in inputError
+	return errors.As(err, &in)
 }

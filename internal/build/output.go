@@ -17,6 +17,7 @@ import (
 // output is where a build goes. Until finish nothing at the final name changes;
 // abort after finish does nothing.
 type output interface {
+	name() string
 	check() error
 	wantsKernel() bool
 	begin() (target, error)
@@ -49,17 +50,30 @@ func (f folder) create(name string) (io.WriteCloser, error) {
 
 // syncFile is a file whose first Close makes it durable; later ones do nothing.
 type syncFile struct {
-	f      *os.File
-	closed bool
+	f        *os.File
+	volatile bool // not worth waiting for the disk
+	closed   bool
 }
 
-func (s *syncFile) Write(b []byte) (int, error) { return s.f.Write(b) }
+// Write leaves the working folder's name out of errors; it says nothing to a
+// person.
+func (s *syncFile) Write(b []byte) (int, error) {
+	n, err := s.f.Write(b)
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err
+	}
+	return n, err
+}
 
 func (s *syncFile) Close() error {
 	if s.closed {
 		return nil
 	}
 	s.closed = true
+	if s.volatile {
+		return s.f.Close()
+	}
 	return errors.Join(s.f.Sync(), s.f.Close())
 }
 
@@ -82,6 +96,8 @@ type dirOutput struct {
 	work  folder
 }
 
+func (d *dirOutput) name() string { return d.path }
+
 func (d *dirOutput) wantsKernel() bool { return true }
 
 func (d *dirOutput) check() error {
@@ -102,10 +118,10 @@ func (d *dirOutput) check() error {
 		return nil
 	}
 	if _, err := os.Stat(filepath.Join(d.path, "manifest.json")); err != nil {
-		return inputError{fmt.Errorf("%s holds files and is no boot set; it is not replaced, name another folder", d.path)}
+		return fmt.Errorf("%s holds files and is no boot set: %w; name another folder", d.path, ErrExists)
 	}
 	if !d.force {
-		return inputError{fmt.Errorf("boot set %s exists; --force replaces it", d.path)}
+		return fmt.Errorf("boot set %s exists: %w without --force", d.path, ErrExists)
 	}
 	return nil
 }
@@ -187,6 +203,8 @@ type fileOutput struct {
 	work  folder
 }
 
+func (f *fileOutput) name() string { return f.path }
+
 func (f *fileOutput) wantsKernel() bool { return false }
 
 func (f *fileOutput) check() error {
@@ -199,7 +217,7 @@ func (f *fileOutput) check() error {
 	case !fi.Mode().IsRegular():
 		return inputError{fmt.Errorf("%s exists and is no regular file", f.path)}
 	case !f.force:
-		return inputError{fmt.Errorf("%s exists; --force replaces it", f.path)}
+		return fmt.Errorf("%s exists: %w without --force", f.path, ErrExists)
 	}
 	return nil
 }
@@ -228,7 +246,7 @@ func (f *fileOutput) finish(res *Result, _ []bootset.File) error {
 		if err != nil {
 			return err
 		}
-		_, err = io.Copy(w.(*syncFile).f, in)
+		_, err = io.Copy(w, in)
 		in.Close()
 		if err != nil {
 			return fmt.Errorf("join the segments: %w", err)
@@ -247,22 +265,11 @@ func (f *fileOutput) finish(res *Result, _ []bootset.File) error {
 type unsynced struct{ folder }
 
 func (u unsynced) create(name string) (io.WriteCloser, error) {
-	f, err := os.OpenFile(filepath.Join(u.path, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	w, err := u.folder.create(name)
 	if err != nil {
 		return nil, err
 	}
-	return &tempFile{File: f}, nil
-}
-
-type tempFile struct {
-	*os.File
-	closed bool
-}
-
-func (t *tempFile) Close() error {
-	if t.closed {
-		return nil
-	}
-	t.closed = true
-	return t.File.Close()
+	s := w.(*syncFile)
+	s.volatile = true
+	return s, nil
 }

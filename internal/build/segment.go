@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -29,6 +30,8 @@ type segmentWriter struct {
 	n     int
 	raw   int64
 	start time.Time
+
+	padded int64 // zeros after a zstd frame
 }
 
 // hashing counts and hashes what passes through it.
@@ -146,12 +149,11 @@ func (s *segmentWriter) close() (bootset.Segment, SegmentResult, error) {
 	seg := bootset.Segment{Kind: s.kind}
 	err := s.cpio.Close()
 	if s.zstd != nil {
-		if e := s.zstd.Close(); err == nil {
-			err = e
-		}
+		err = errors.Join(err, s.alignFrame(), s.zstd.Close())
 		seg.Compression = "zstd"
 		if rest := s.blob.n % 4; rest != 0 && err == nil {
-			_, err = s.blob.Write(make([]byte, 4-rest))
+			s.padded = 4 - rest
+			_, err = s.blob.Write(make([]byte, s.padded))
 		}
 	}
 	if err != nil {
@@ -161,6 +163,26 @@ func (s *segmentWriter) close() (bootset.Segment, SegmentResult, error) {
 	return seg, SegmentResult{
 		Kind: s.kind, File: s.name, Files: s.n, Raw: s.raw, Size: seg.Size, Seconds: time.Since(s.start).Seconds(),
 	}, nil
+}
+
+// alignFrame lets the zstd frame end on a multiple of 4 by itself, by a few
+// zeros after the archive, so that the zstd program does not stumble over zeros
+// after the frame. A short block is stored as it is, 3 bytes of header before
+// it; the frame's end is an empty block and a checksum, 7 bytes. Should another
+// encoder do otherwise, close pads.
+func (s *segmentWriter) alignFrame() error {
+	const head, end = 3, 3 + 4
+	if err := s.zstd.Flush(); err != nil {
+		return err
+	}
+	if (s.blob.n+end)%4 == 0 {
+		return nil
+	}
+	n := 4 - (s.blob.n+head+end)%4
+	if _, err := s.zstd.Write(make([]byte, n)); err != nil {
+		return err
+	}
+	return s.zstd.Flush()
 }
 
 // whole writes a segment of items.
