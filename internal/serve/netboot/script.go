@@ -14,6 +14,10 @@ import (
 // sorts, and is loaded, last.
 const machineSegment = "90-machine.cpio"
 
+// espLabel is the volume label of an EFI system partition whose boot loader
+// may be started from the network.
+const espLabel = "BAREROOT"
+
 // maxCmdline is what the kernel keeps on x86 (COMMAND_LINE_SIZE - 1).
 const maxCmdline = 2047
 
@@ -127,16 +131,29 @@ func bootScript(base string, d order.Decision) (string, error) {
 }
 
 // diskScript steps aside. BIOS goes on to its next device when the network
-// card's code returns; UEFI does so only after a failure.
+// card's code returns; UEFI does so only after a failure, and then tries its
+// other network protocols first, a minute each. So a boot loader on a volume
+// with our label is started at once. The label is a promise that not every
+// loader keeps: that it finds its root by itself, because what iPXE starts
+// believes that it came from the network.
 func diskScript(r order.BootRequest, d order.Decision) string {
-	msg, code := d.Message, 0
+	msg := d.Message
 	if msg == "" {
 		msg = "this machine boots from its own disk"
 	}
-	if r.Platform == "uefi" {
-		code = 1
+	var b strings.Builder
+	fmt.Fprintf(&b, "#!ipxe\necho bareroot: %s\n", speak(msg))
+	if r.Platform != "uefi" {
+		b.WriteString("exit 0\n")
+		return b.String()
 	}
-	return fmt.Sprintf("#!ipxe\necho bareroot: %s\nexit %d\n", speak(msg), code)
+	loader := "BOOTX64.EFI"
+	if r.Arch == "arm64" {
+		loader = "BOOTAA64.EFI"
+	}
+	fmt.Fprintf(&b, "chain --autofree file://%s/EFI/BOOT/%s ||\n", espLabel, loader)
+	b.WriteString("exit 1\n")
+	return b.String()
 }
 
 // parkScript shows message and asks again in a minute.

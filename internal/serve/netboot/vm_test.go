@@ -175,7 +175,7 @@ func uefiDisk(t *testing.T) []string {
 	if out, err := exec.Command("grub-mkimage", "-O", "x86_64-efi", "-p", "/", "-c", cfg, "-o", filepath.Join(efi, "BOOTX64.EFI"), "serial", "terminal", "echo", "sleep", "normal").CombinedOutput(); err != nil {
 		t.Logf("no UEFI disk: %v: %s", err, out) // the case that needs it checks for grub
 	}
-	return []string{"-drive", "if=none,id=d,format=raw,file=fat:rw:" + dir, "-device", "virtio-blk-pci,drive=d,bootindex=2"}
+	return []string{"-drive", "if=none,id=d,format=raw,file.driver=vvfat,file.rw=on,file.label=" + espLabel + ",file.dir=" + dir, "-device", "virtio-blk-pci,drive=d,bootindex=2"}
 }
 
 func must(t *testing.T, args ...string) {
