@@ -56,11 +56,18 @@ func ReadImage(r io.Reader, size int64) (*Image, error) {
 func (im *Image) Table() string {
 	switch {
 	case im.GPT != nil:
-		return fmt.Sprintf("GPT, %d partitions", len(im.GPT.Parts))
+		return "GPT, " + partitionCount(len(im.GPT.Parts))
 	case im.MBR != nil && len(im.MBR.Entries) > 0:
-		return fmt.Sprintf("MBR, %d partitions", len(im.MBR.Entries))
+		return "MBR, " + partitionCount(len(im.MBR.Entries))
 	}
 	return "no partition table"
+}
+
+func partitionCount(n int) string {
+	if n == 1 {
+		return "1 partition"
+	}
+	return fmt.Sprintf("%d partitions", n)
 }
 
 // NeedSize is the smallest disk for the image, as far as is known.

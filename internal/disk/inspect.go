@@ -61,10 +61,10 @@ func tables(head []byte) []string {
 	case err != nil:
 		return []string{"damaged GPT partition table"}
 	case g != nil:
-		return []string{fmt.Sprintf("GPT partition table, %d partitions", len(g.Parts))}
+		return []string{"GPT partition table, " + partitionCount(len(g.Parts))}
 	}
 	if m := ParseMBR(head); m != nil && len(m.Entries) > 0 {
-		return []string{fmt.Sprintf("MBR partition table, %d partitions", len(m.Entries))}
+		return []string{"MBR partition table, " + partitionCount(len(m.Entries))}
 	}
 	return nil
 }
