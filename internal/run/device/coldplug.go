@@ -30,7 +30,7 @@ type Manager struct {
 	wg     sync.WaitGroup
 
 	mu      sync.Mutex
-	seen    map[string]bool // modaliases
+	seen    map[string]bool // modaliases, and "module NAME"
 	queue   [2][]string     // modules to load: NICs first, then the rest
 	wake    *sync.Cond
 	busy    int
@@ -79,6 +79,15 @@ func (m *Manager) Close() {
 // Coldplug walks /sys/devices: modaliases are queued for loading, block
 // devices named.
 func (m *Manager) Coldplug(ctx context.Context) {
+	// NICs first: DHCP's round trips then pass while everything else loads.
+	for _, bus := range []string{"pci", "virtio"} {
+		found, _ := filepath.Glob(filepath.Join(m.sys, "bus", bus, "devices/*/modalias"))
+		for _, p := range found {
+			if b, err := os.ReadFile(p); err == nil && isNIC(string(b)) {
+				m.want(strings.TrimSpace(string(b)))
+			}
+		}
+	}
 	_ = filepath.WalkDir(filepath.Join(m.sys, "devices"), func(p string, d fs.DirEntry, err error) error {
 		if err != nil || ctx.Err() != nil {
 			return ctx.Err()
@@ -157,9 +166,14 @@ func (m *Manager) want(alias string) {
 		class = 0
 	}
 	m.mu.Lock()
-	m.queue[class] = append(m.queue[class], names...)
+	defer m.mu.Unlock()
+	for _, n := range names {
+		if key := "module " + n; !m.seen[key] {
+			m.seen[key] = true
+			m.queue[class] = append(m.queue[class], n)
+		}
+	}
 	m.wake.Broadcast()
-	m.mu.Unlock()
 }
 
 // isNIC says whether a modalias is that of a network device: PCI class 02, or

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"bareroot/api"
@@ -76,7 +77,16 @@ func (v *live) Prepare(ctx context.Context, e *Env) error {
 	if err := v.image.mount("live", liveMedium, "tmpfs", fmt.Sprintf("nosuid,nodev,mode=0700,size=%d", limit)); err != nil {
 		return err
 	}
-	if err := v.download(ctx, e); err != nil {
+	// What the mount will need loads during the download.
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for _, name := range []string{"loop", "squashfs", "overlay"} {
+			e.Module(name)
+		}
+	})
+	err = v.download(ctx, e)
+	wg.Wait()
+	if err != nil {
 		v.Stop()
 		return err
 	}
