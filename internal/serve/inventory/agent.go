@@ -163,18 +163,23 @@ func (s *Service) restarted(t *store.Tx, m *store.Machine, b *store.Boot) error 
 	if !ok {
 		return nil
 	}
-	// Told under the attempt that was cut short.
-	e := api.Event{Kind: api.EventState, State: r.State, Phase: o.Phase, Message: story, Failed: r.State == api.StateFailed, BootID: b.BootID}
-	if err := s.tell(t, o, e); err != nil {
+	return s.startAgain(t, m, &o, r, story, b.BootID)
+}
+
+// startAgain takes an order back whose attempt was cut short; the event of
+// it belongs to that attempt.
+func (s *Service) startAgain(t *store.Tx, m *store.Machine, o *store.Order, r order.Order, story, bootID string) error {
+	e := api.Event{Kind: api.EventState, State: r.State, Phase: o.Phase, Message: story, Failed: r.State == api.StateFailed, BootID: bootID}
+	if err := s.tell(t, *o, e); err != nil {
 		return err
 	}
-	follow(&o, r)
+	follow(o, r)
 	o.Message, o.Updated, o.Progress = story, s.now(), nil
 	s.forgetProgress(o.ID)
 	if r.State == api.StateFailed {
-		m.Message = story
+		m.Message, m.Failed = story, true
 	}
-	return t.PutOrder(o)
+	return t.PutOrder(*o)
 }
 
 // guardHellos parks a machine that comes back again and again for the same
@@ -281,6 +286,8 @@ func (s *Service) Facts(ctx context.Context, ss *Session, f api.Facts) error {
 func (s *Service) Next(ctx context.Context, ss *Session, wait time.Duration) (*api.Order, error) {
 	timer := time.NewTimer(min(max(wait, 0), maxWait))
 	defer timer.Stop()
+	look := time.NewTicker(order.Quiet / 3) // for an abandoned order nobody wakes us
+	defer look.Stop()
 	for {
 		// Asked for before the look, so that no change falls in between.
 		changed := s.broker.changed(ss.Machine)
@@ -291,6 +298,7 @@ func (s *Service) Next(ctx context.Context, ss *Session, wait time.Duration) (*a
 		select {
 		case <-timer.C:
 			return nil, nil
+		case <-look.C:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-changed:
@@ -302,7 +310,7 @@ func (s *Service) Next(ctx context.Context, ss *Session, wait time.Duration) (*a
 }
 
 func (s *Service) deliver(ctx context.Context, ss *Session) (*api.Order, error) {
-	var queued bool
+	var ready bool
 	var again *api.Order
 	err := s.store.View(ctx, func(t *store.Tx) error {
 		m, err := current(t, ss)
@@ -316,13 +324,14 @@ func (s *Service) deliver(ctx context.Context, ss *Session) (*api.Order, error) 
 		if err != nil {
 			return err
 		}
-		queued = o.State == api.StateQueued
+		_, _, abandoned := asRule(o).Abandoned(ss.Attempt, s.quiet(o))
+		ready = o.State == api.StateQueued || abandoned
 		if o.State == api.StateSent && o.Boot == ss.Attempt {
 			again = s.shown(o)
 		}
 		return nil
 	})
-	if err != nil || !queued {
+	if err != nil || !ready {
 		return again, err
 	}
 	var sent *api.Order
@@ -332,8 +341,19 @@ func (s *Service) deliver(ctx context.Context, ss *Session) (*api.Order, error) 
 			return err
 		}
 		rule, o, err := rules(t, m)
-		if err != nil || o == nil || o.State != api.StateQueued {
+		if err != nil || o == nil {
 			return err
+		}
+		if r, story, ok := asRule(*o).Abandoned(ss.Attempt, s.quiet(*o)); ok {
+			if err := s.startAgain(t, &m, o, r, story, ss.BootID); err != nil {
+				return err
+			}
+			if err := t.PutMachine(m); err != nil {
+				return err
+			}
+		}
+		if o.State != api.StateQueued {
+			return nil
 		}
 		if order.Deliver(rule, o.Kind) != nil {
 			return nil // it waits; the machine's status says for what
@@ -358,4 +378,15 @@ func (s *Service) deliver(ctx context.Context, ss *Session) (*api.Order, error) 
 	}
 	s.broker.publish(api.Change{Machine: ss.Machine, Order: sent.ID})
 	return sent, nil
+}
+
+// quiet is how long nothing was heard of an order.
+func (s *Service) quiet(o store.Order) time.Duration {
+	s.progressMu.Lock()
+	defer s.progressMu.Unlock()
+	last := o.Updated
+	if h := s.heard[o.ID]; h.After(last) {
+		last = h
+	}
+	return s.now().Sub(last)
 }

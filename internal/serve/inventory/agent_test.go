@@ -67,6 +67,34 @@ func TestNextWaits(t *testing.T) {
 	})
 }
 
+// TestAgentDies: an agent that was started again in the same boot gets the
+// order anew, but not while the end of it may be on its way.
+func TestAgentDies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg.Now = time.Now
+		ss := b.boot("boot-1")
+		o := b.place(api.OrderRequest{Kind: api.KindDiscover})
+		b.next(ss)
+		b.tell(ss, api.Event{Order: o.ID, Attempt: 1, Seq: 1000, Kind: api.EventState, State: api.StateRunning})
+		died := time.Now()
+		if got, err := b.Next(b.ctx, ss, 25*time.Second); got != nil || err != nil {
+			t.Fatalf("after %s: %+v %v", time.Since(died), got, err)
+		}
+		got, err := b.Next(b.ctx, ss, 25*time.Second)
+		if err != nil || got == nil || got.Attempt != 2 {
+			t.Fatalf("after %s: %+v %v", time.Since(died), got, err)
+		}
+		if quiet := time.Since(died); quiet < order.Quiet || quiet > 2*order.Quiet {
+			t.Errorf("given anew after %s", quiet)
+		}
+		story := b.order(o.ID).Events
+		if m := story[len(story)-2].Message; m != "agent restarted during discover (attempt 1); queued again as attempt 2" {
+			t.Errorf("%q", m)
+		}
+	})
+}
+
 // TestNonceRace: of many that present a nonce at once, one gets a session.
 func TestNonceRace(t *testing.T) {
 	b := newBench(t)
@@ -177,6 +205,54 @@ func TestOthersOrders(t *testing.T) {
 	wantStatus(t, err, 404, o.ID)
 	if got := b.next(ss); got != nil {
 		t.Errorf("another machine's order: %+v", got)
+	}
+}
+
+// TestProgress: the newest is shown at once, the store hears of it now and
+// then, a server that was restarted goes on from there.
+func TestProgress(t *testing.T) {
+	b := newBench(t)
+	b.image("debian", "raw", false)
+	ss := b.boot("boot-1")
+	b.approve()
+	o := b.place(api.OrderRequest{Kind: api.KindDeploy, Image: "debian"})
+	b.next(ss)
+	progress := func(seq int, done int64) api.Event {
+		return api.Event{Order: o.ID, Attempt: 1, Seq: seq, Kind: api.EventProgress, Phase: "write", Done: done, Total: 100}
+	}
+	shows := func(want string) {
+		t.Helper()
+		if got := b.machine().Status; got != want {
+			t.Errorf("status %q, want %q", got, want)
+		}
+	}
+	b.tell(ss, api.Event{Order: o.ID, Attempt: 1, Seq: 1000, Kind: api.EventState, State: api.StateRunning}, progress(1001, 10))
+	shows("deploying 10%")
+	b.later(time.Second)
+	b.tell(ss, progress(1002, 20))
+	shows("deploying 20%")
+	b.tell(ss, progress(1001, 10))
+	shows("deploying 20%")
+	init := progress(7, 30) // it counts its own events
+	init.Time = b.at.Add(time.Second)
+	b.tell(ss, init)
+	shows("deploying 30%")
+	b.reopen()
+	shows("deploying 10%")
+	b.later(time.Second)
+	b.tell(ss, progress(1010, 60))
+	shows("deploying 60%")
+	b.reopen()
+	shows("deploying 60%")
+	if n := len(b.order(o.ID).Events); n != 3 {
+		t.Errorf("%d events: progress is in the history", n)
+	}
+	b.tell(ss, progress(1011, 61))
+	if _, err := b.Cancel(b.ctx, o.ID); err != nil {
+		t.Fatal(err)
+	}
+	if r := b.tell(ss, progress(1012, 62)); len(r.Cancelled) != 1 {
+		t.Error("a machine at work is not told of the cancellation")
 	}
 }
 

@@ -14,12 +14,11 @@ import (
 const (
 	maxEvents    = 2000            // kept of one attempt, or one boot
 	maxMessage   = 4 << 10         // bytes kept of a message
-	agentSeq     = 1000            // the agent's events count from here, init's below
 	saveProgress = 5 * time.Second // the store hears of progress no more often
 )
 
 // Phases of a boot at which init hands over to the root.
-var rootPhases = []string{"root", "switch_root", "switch-root", "handover"}
+var rootPhases = []string{"switch-root", "switch_root"}
 
 // Events takes in what happened on a machine. It is idempotent: an event
 // that was told before changes nothing. Progress is not history: the newest
@@ -27,6 +26,9 @@ var rootPhases = []string{"root", "switch_root", "switch-root", "handover"}
 func (s *Service) Events(ctx context.Context, ss *Session, b api.EventBatch) (*api.EventReply, error) {
 	if len(b.Events) > 1000 {
 		return nil, bad("events: %d in one batch, at most 1000", len(b.Events))
+	}
+	if reply, ok, err := s.onlyProgress(ctx, ss, b); ok || err != nil {
+		return reply, err
 	}
 	reply := &api.EventReply{}
 	changes := map[api.Change]bool{{Machine: ss.Machine}: true}
@@ -51,12 +53,7 @@ func (s *Service) Events(ctx context.Context, ss *Session, b api.EventBatch) (*a
 		if err := t.PutMachine(m); err != nil {
 			return err
 		}
-		all, err := t.Orders(m.ID)
-		for _, o := range all {
-			if o.State == api.StateCancelled && o.Boot == ss.Attempt {
-				reply.Cancelled = append(reply.Cancelled, o.ID)
-			}
-		}
+		reply.Cancelled, err = cancelled(t, ss)
 		return err
 	})
 	if err != nil {
@@ -70,6 +67,67 @@ func (s *Service) Events(ctx context.Context, ss *Session, b api.EventBatch) (*a
 	}
 	return reply, nil
 }
+
+// cancelled lists the orders that the session's boot must stop.
+func cancelled(t *store.Tx, ss *Session) ([]string, error) {
+	all, err := t.Orders(ss.Machine)
+	var out []string
+	for _, o := range all {
+		if o.State == api.StateCancelled && o.Boot == ss.Attempt {
+			out = append(out, o.ID)
+		}
+	}
+	return out, err
+}
+
+// onlyProgress takes in a batch that has nothing for the store: each machine
+// at work sends one a second, and a write is a sync of the disk.
+func (s *Service) onlyProgress(ctx context.Context, ss *Session, b api.EventBatch) (_ *api.EventReply, ok bool, err error) {
+	if len(b.Events) == 0 {
+		return nil, false, nil
+	}
+	for _, e := range b.Events {
+		old, had := s.newestProgress(e.Order, e.Attempt)
+		if e.Kind != api.EventProgress || e.Seq < 1 || !had || old.Phase != e.Phase || s.dueProgress(e.Order) {
+			return nil, false, nil
+		}
+	}
+	reply := &api.EventReply{}
+	var keep []api.Event
+	err = s.store.View(ctx, func(t *store.Tx) error {
+		if _, err := current(t, ss); err != nil {
+			return err
+		}
+		for _, e := range b.Events {
+			o, err := t.Order(e.Order)
+			if err != nil {
+				return err
+			}
+			if o.Machine != ss.Machine {
+				return problem(404, "event: no order %.40q of this machine", e.Order)
+			}
+			if o.Attempt == e.Attempt && o.State == api.StateRunning {
+				keep = append(keep, e)
+			}
+		}
+		reply.Cancelled, err = cancelled(t, ss)
+		return err
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	for _, e := range keep {
+		if old, had := s.newestProgress(e.Order, e.Attempt); had && newer(old, e) {
+			s.keepProgress(e.Order, e, false)
+			s.broker.publish(api.Change{Machine: ss.Machine, Order: e.Order})
+		}
+	}
+	return reply, true, nil
+}
+
+// newer says whether e was told after old. Init and the agent each count
+// their own events, so a smaller number alone does not make one older.
+func newer(old, e api.Event) bool { return old.Seq < e.Seq || old.Time.Before(e.Time) }
 
 // intake is one batch of events, inside its transaction.
 type intake struct {
@@ -87,12 +145,13 @@ func (in *intake) take(e api.Event) error {
 	if len(e.Message) > maxMessage {
 		e.Message = e.Message[:maxMessage] + " ..."
 	}
+	told := e.Time
 	if e.Time.IsZero() {
 		e.Time = in.s.now()
 	}
 	e.BootID = in.ss.BootID
 	if e.Order == "" {
-		return in.boot(e)
+		return in.boot(e, told)
 	}
 	o, err := in.t.Order(e.Order)
 	if notFound(err) || err == nil && o.Machine != in.m.ID {
@@ -104,10 +163,10 @@ func (in *intake) take(e api.Event) error {
 	if e.Kind == api.EventProgress {
 		return in.progress(o, e)
 	}
-	return in.order(o, e)
+	return in.order(o, e, told)
 }
 
-func (in *intake) add(e api.Event) (added bool, err error) {
+func (in *intake) add(e api.Event, told time.Time) (added bool, err error) {
 	n, err := in.t.CountEvents(e.Order, e.Attempt, in.ss.Attempt)
 	if err != nil {
 		return false, err
@@ -115,13 +174,13 @@ func (in *intake) add(e api.Event) (added bool, err error) {
 	if n >= maxEvents && e.Kind != api.EventState {
 		return false, nil
 	}
-	return in.t.AddEvent(store.Event{Machine: in.m.ID, Order: e.Order, Attempt: e.Attempt, Boot: in.ss.Attempt, Seq: e.Seq, Event: e})
+	return in.t.AddEvent(store.Event{Machine: in.m.ID, Order: e.Order, Attempt: e.Attempt, Boot: in.ss.Attempt, Seq: e.Seq, Told: told, Event: e})
 }
 
 // boot takes in an event that belongs to no order.
-func (in *intake) boot(e api.Event) error {
+func (in *intake) boot(e api.Event, told time.Time) error {
 	if e.Kind != api.EventProgress {
-		added, err := in.add(e)
+		added, err := in.add(e, told)
 		if err != nil || !added {
 			return err
 		}
@@ -162,9 +221,7 @@ func (in *intake) progress(o store.Order, e api.Event) error {
 	if !had && o.Progress != nil && o.Progress.Attempt == o.Attempt {
 		old, had = *o.Progress, true
 	}
-	// Init and the agent count apart, so only within one's range is a smaller
-	// number older.
-	if had && (old.Seq < agentSeq) == (e.Seq < agentSeq) && old.Seq >= e.Seq {
+	if had && !newer(old, e) {
 		return nil
 	}
 	in.m.Phase = e.Phase
@@ -186,8 +243,8 @@ func (in *intake) progress(o store.Order, e api.Event) error {
 }
 
 // order takes in an event of an order's history.
-func (in *intake) order(o store.Order, e api.Event) error {
-	added, err := in.add(e)
+func (in *intake) order(o store.Order, e api.Event, told time.Time) error {
+	added, err := in.add(e, told)
 	if err != nil || !added || e.Attempt != o.Attempt {
 		return err
 	}
@@ -269,7 +326,7 @@ func (s *Service) dueProgress(id string) bool {
 func (s *Service) keepProgress(id string, e api.Event, saved bool) {
 	s.progressMu.Lock()
 	defer s.progressMu.Unlock()
-	s.progress[id] = e
+	s.progress[id], s.heard[id] = e, s.now()
 	if saved {
 		s.saved[id] = s.now()
 	}
@@ -280,4 +337,5 @@ func (s *Service) forgetProgress(id string) {
 	defer s.progressMu.Unlock()
 	delete(s.progress, id)
 	delete(s.saved, id)
+	delete(s.heard, id)
 }

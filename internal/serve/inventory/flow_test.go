@@ -341,7 +341,7 @@ func TestLiveRoot(t *testing.T) {
 	o := b.place(api.OrderRequest{Kind: api.KindRoot, Image: "live"})
 	got := b.next(ss)
 	b.tell(ss, api.Event{Order: o.ID, Attempt: 1, Seq: 1000, Kind: api.EventState, State: api.StateRunning},
-		api.Event{Seq: 20, Kind: api.EventBoot, Phase: "root"},
+		api.Event{Seq: 20, Kind: api.EventBoot, Phase: "switch-root"},
 		api.Event{Order: o.ID, Attempt: 1, Seq: 1001, Kind: api.EventState, State: api.StateDone})
 	if m := b.machine(); m.Status != "live" || m.Boot != api.BootRoot {
 		t.Errorf("machine is %s, boots %s", m.Status, m.Boot)

@@ -80,6 +80,7 @@ type Service struct {
 	progressMu sync.Mutex
 	progress   map[string]api.Event // newest of each running order
 	saved      map[string]time.Time // when it was last written to the store
+	heard      map[string]time.Time // when the newest came
 }
 
 // New opens the inventory of cfg.StateDir. It takes the directory for
@@ -97,7 +98,7 @@ func New(cfg Config) (*Service, error) {
 	if u, err := url.Parse(cfg.BaseURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" {
 		return nil, fmt.Errorf("open inventory: base URL %q must be http://HOST:PORT without a path", cfg.BaseURL)
 	}
-	s := &Service{cfg: cfg, store: cfg.Store, broker: newBroker(), progress: map[string]api.Event{}, saved: map[string]time.Time{}}
+	s := &Service{cfg: cfg, store: cfg.Store, broker: newBroker(), progress: map[string]api.Event{}, saved: map[string]time.Time{}, heard: map[string]time.Time{}}
 	if err := s.open(); err != nil {
 		s.Close()
 		return nil, err

@@ -3,6 +3,7 @@ package order
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"bareroot/api"
 )
@@ -17,6 +18,7 @@ const MaxRestarts = 3
 //
 //	queued -Send-> sent -Report-> running -Report-> done | failed
 //	sent, running -Restarted-> queued (the next attempt), or failed after MaxRestarts
+//	running -Abandoned-> the same
 //	queued, sent, running -Cancel-> cancelled
 //	failed, cancelled -Retry-> queued
 type Order struct {
@@ -86,22 +88,43 @@ func (o Order) Restarted(boot string) (_ Order, story string, ok bool) {
 	if o.State != api.StateSent && o.State != api.StateRunning || o.Boot == boot {
 		return o, "", false
 	}
-	during := o.Kind
-	if o.Phase != "" {
-		during += ", step " + o.Phase
-	}
 	if o.Kind == api.KindReboot || o.Kind == api.KindPowerOff {
 		o.State = api.StateDone
 		return o, "machine restarted, as ordered", true
 	}
+	o, story = o.again("machine")
+	return o, story, true
+}
+
+// Quiet is how long a running order may be silent while its own boot asks for
+// another one, before it counts as abandoned. It is longer than the agent's
+// pause between tries to report an end.
+const Quiet = 30 * time.Second
+
+// Abandoned says what becomes of a running order whose own boot asks for
+// orders and has told nothing of this one for quiet: the agent did not live
+// to see its end.
+func (o Order) Abandoned(boot string, quiet time.Duration) (_ Order, story string, ok bool) {
+	if o.State != api.StateRunning || o.Boot != boot || quiet < Quiet {
+		return o, "", false
+	}
+	o, story = o.again("agent")
+	return o, story, true
+}
+
+func (o Order) again(who string) (_ Order, story string) {
+	during := o.Kind
+	if o.Phase != "" {
+		during += ", step " + o.Phase
+	}
 	o.Restarts++
 	if o.Restarts >= MaxRestarts {
 		o.State = api.StateFailed
-		return o, fmt.Sprintf("machine restarted %d times during %s", o.Restarts, during), true
+		return o, fmt.Sprintf("%s restarted %d times during %s", who, o.Restarts, during)
 	}
-	story = fmt.Sprintf("machine restarted during %s (attempt %d); queued again as attempt %d", during, o.Attempt, o.Attempt+1)
+	story = fmt.Sprintf("%s restarted during %s (attempt %d); queued again as attempt %d", who, during, o.Attempt, o.Attempt+1)
 	o.State, o.Boot = api.StateQueued, ""
-	return o, story, true
+	return o, story
 }
 
 // Cancel ends an open order.

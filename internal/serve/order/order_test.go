@@ -2,6 +2,7 @@ package order
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -110,6 +111,13 @@ func TestOrderMachine(t *testing.T) {
 				n, story, ok := o.Restarted(rapid.StringMatching(`[a-d]`).Draw(t, "boot"))
 				if ok != (story != "") || ok != (n.State != o.State) {
 					t.Fatalf("restart of a %s order: %s, %v, story %q", o.State, n.State, ok, story)
+				}
+				o = n
+			},
+			"abandon": func(t *rapid.T) {
+				n, story, ok := o.Abandoned(rapid.StringMatching(`[a-d]`).Draw(t, "boot"), time.Duration(rapid.IntRange(20, 40).Draw(t, "quiet"))*time.Second)
+				if ok != (story != "") || ok && (o.State != api.StateRunning || n.State == o.State) {
+					t.Fatalf("abandoned %s order: %s, %v, story %q", o.State, n.State, ok, story)
 				}
 				o = n
 			},

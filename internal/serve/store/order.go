@@ -108,6 +108,7 @@ type Event struct {
 	Attempt        int
 	Boot           string
 	Seq            int
+	Told           time.Time // by the teller's clock; part of the event's identity
 	Event          api.Event
 }
 
@@ -117,8 +118,8 @@ func (t *Tx) AddEvent(e Event) (added bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("add event: %w", err)
 	}
-	res, err := t.tx.ExecContext(t.ctx, `INSERT INTO order_events (machine, order_id, attempt, boot, seq, document) VALUES (?,?,?,?,?,?) ON CONFLICT DO NOTHING`,
-		e.Machine, e.Order, e.Attempt, e.Boot, e.Seq, string(b))
+	res, err := t.tx.ExecContext(t.ctx, `INSERT INTO order_events (machine, order_id, attempt, boot, seq, told, document) VALUES (?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`,
+		e.Machine, e.Order, e.Attempt, e.Boot, e.Seq, nanos(e.Told), string(b))
 	if err != nil {
 		return false, fmt.Errorf("add event: %w", err)
 	}

@@ -60,7 +60,8 @@ CREATE TABLE orders (
 CREATE INDEX orders_machine ON orders (machine, n);
 CREATE UNIQUE INDEX orders_open ON orders (machine) WHERE state IN ('queued', 'sent', 'running');
 
--- seq 0 is the server's own.
+-- seq 0 is the server's own. told is the teller's time: a repetition has the
+-- same, so that two programs of one boot that count alike lose nothing.
 CREATE TABLE order_events (
   n        INTEGER PRIMARY KEY,
   machine  TEXT NOT NULL REFERENCES machines (id) ON DELETE CASCADE,
@@ -68,10 +69,11 @@ CREATE TABLE order_events (
   attempt  INTEGER NOT NULL DEFAULT 0,
   boot     TEXT NOT NULL DEFAULT '',     -- attempt id of the boot
   seq      INTEGER NOT NULL,
+  told     BIGINT NOT NULL DEFAULT 0,
   document TEXT NOT NULL
 );
-CREATE UNIQUE INDEX events_order ON order_events (order_id, attempt, seq) WHERE order_id <> '' AND seq > 0;
-CREATE UNIQUE INDEX events_boot ON order_events (boot, seq) WHERE order_id = '' AND seq > 0;
+CREATE UNIQUE INDEX events_order ON order_events (order_id, attempt, seq, told) WHERE order_id <> '' AND seq > 0;
+CREATE UNIQUE INDEX events_boot ON order_events (boot, seq, told) WHERE order_id = '' AND seq > 0;
 CREATE INDEX events_machine ON order_events (machine);
 
 CREATE TABLE boots (

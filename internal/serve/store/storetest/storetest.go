@@ -160,20 +160,22 @@ func events(t *testing.T, s Store) {
 	server := store.Event{Machine: "m-1", Order: "o-1", Attempt: 1, Event: api.Event{Message: "server"}}
 	again, boot := e, e
 	again.Event.Message, again.Boot = "again", "c"
+	other := e
+	other.Told = start
 	boot.Order, boot.Event.Message = "", "boot"
 	for i, c := range []struct {
 		e    store.Event
 		want bool
-	}{{e, true}, {again, false}, {server, true}, {server, true}, {boot, true}, {boot, false}} {
+	}{{e, true}, {again, false}, {other, true}, {other, false}, {server, true}, {server, true}, {boot, true}, {boot, false}} {
 		if got := add(c.e); got != c.want {
 			t.Errorf("event %d added: %v", i, got)
 		}
 	}
-	same(t, s, []api.Event{e.Event, server.Event, server.Event}, func(tx *store.Tx) ([]api.Event, error) { return tx.OrderEvents("o-1") })
-	same(t, s, 3, func(tx *store.Tx) (int, error) { return tx.CountEvents("o-1", 1, "") })
+	same(t, s, []api.Event{e.Event, other.Event, server.Event, server.Event}, func(tx *store.Tx) ([]api.Event, error) { return tx.OrderEvents("o-1") })
+	same(t, s, 4, func(tx *store.Tx) (int, error) { return tx.CountEvents("o-1", 1, "") })
 	update(t, s, func(tx *store.Tx) error { return tx.DropBootEvents("b") })
 	same(t, s, 0, func(tx *store.Tx) (int, error) { return tx.CountEvents("", 0, "b") })
-	same(t, s, 3, func(tx *store.Tx) (int, error) { return tx.CountEvents("o-1", 1, "") })
+	same(t, s, 4, func(tx *store.Tx) (int, error) { return tx.CountEvents("o-1", 1, "") })
 }
 
 func boots(t *testing.T, s Store) {
