@@ -78,8 +78,12 @@ func group(cmd *cobra.Command, verbs ...*cobra.Command) *cobra.Command {
 }
 
 // usageChecks makes cobra's own complaints about arguments and flags usage
-// errors, for the exit code, in the whole tree.
+// errors, for the exit code, in the whole tree. Commands that only hold others
+// become groups.
 func usageChecks(cmd *cobra.Command) {
+	if cmd.HasParent() && cmd.HasSubCommands() && !cmd.Runnable() {
+		group(cmd)
+	}
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
 			if err := check(cmd, args); err != nil {

@@ -47,7 +47,7 @@ func TestVerbs(t *testing.T) {
 		if c.Short == "" || strings.HasSuffix(c.Short, ".") {
 			t.Errorf("%s: the short help %q is missing or ends with a full stop", c.CommandPath(), c.Short)
 		}
-		if c.Flags().Lookup("json") != nil && !strings.Contains(c.Example, c.CommandPath()) {
+		if !strings.Contains(c.Example, c.CommandPath()) && c.Parent().Name() != "completion" {
 			t.Errorf("%s: the help shows no example of it", c.CommandPath())
 		}
 	}
@@ -93,8 +93,15 @@ func renderDocs(root *cobra.Command) string {
 		if c.Example != "" {
 			fmt.Fprintf(&b, "\nExamples:\n\n```sh\n%s\n```\n", unindent(c.Example))
 		}
-		if c.HasAvailableLocalFlags() {
-			b.WriteString("\n" + renderFlags(c.NonInheritedFlags()))
+		own := pflag.NewFlagSet("", pflag.ContinueOnError)
+		c.NonInheritedFlags().VisitAll(own.AddFlag)
+		c.InheritedFlags().VisitAll(func(f *pflag.Flag) { // those of a group count as its verbs'
+			if root.PersistentFlags().Lookup(f.Name) == nil {
+				own.AddFlag(f)
+			}
+		})
+		if flags := renderFlags(own); flags != "" {
+			b.WriteString("\n" + flags)
 		}
 	}
 	return b.String()
