@@ -15,6 +15,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"bareroot/api"
 )
@@ -139,13 +141,15 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 	s.show(w, r, status, "message", page{Title: title, Nav: "-", Status: status, Data: text})
 }
 
-// explain is the status and the sentence of an error.
+// explain is the status of an error, and its text as a sentence.
 func explain(err error) (int, string) {
+	status, text := http.StatusInternalServerError, err.Error()
 	var p *api.Problem
 	if errors.As(err, &p) {
-		return p.Status, p.Error()
+		status, text = p.Status, p.Error()
 	}
-	return http.StatusInternalServerError, err.Error()
+	first, size := utf8.DecodeRuneInString(text)
+	return status, string(unicode.ToUpper(first)) + text[size:]
 }
 
 // Refused answers a browser that may not.

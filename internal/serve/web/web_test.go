@@ -107,13 +107,13 @@ func TestPages(t *testing.T) {
 		"machine":          {"/machines/m1", 200, []string{"Deploy or run an image", "debian12-live · squashfs, 180 MiB · run from memory", "serial-DISK0002"}},
 		"machine by name":  {"/machines/node1", 200, []string{"Deploy or run"}},
 		"new machine":      {"/machines/m3", 200, []string{`value="approved">Approve`}},
-		"no machine":       {"/machines/nope", 404, []string{"there is no machine"}},
+		"no machine":       {"/machines/nope", 404, []string{"There is no machine"}},
 		"order":            {"/orders/o2", 200, []string{"31.4 s", `href="/machines/m2">node2`}},
-		"no order":         {"/orders/nope", 404, []string{"there is no order"}},
+		"no order":         {"/orders/nope", 404, []string{"There is no order"}},
 		"images":           {"/images", 200, []string{"the stored bytes have another hash", "debian-6.1", "1.5 GiB"}},
 		"server":           {"/server", 200, []string{"0.1.0 (build dev)", "<dt>tftp</dt><dd>12</dd>", "10.77.0.1:8080"}},
 		"no page":          {"/nothing", 404, []string{"There is no page"}},
-		"no fragment":      {"/ui/machines/nope/row", 404, []string{"there is no machine"}},
+		"no fragment":      {"/ui/machines/nope/row", 404, []string{"There is no machine"}},
 		"script":           {"/static/live.js", 200, []string{"EventSource"}},
 		"templates hidden": {"/static/machines.html", 404, nil},
 		"sources hidden":   {"/static/..%2fweb.go", 404, nil},
@@ -170,25 +170,25 @@ func TestActions(t *testing.T) {
 	}{
 		"approve":          {"/machines/m3/approve", "approval=approved", 303, "", `approve m3 "approved" ""`},
 		"hold":             {"/machines/m1/approve", "approval=held", 303, "", `approve m1 "held" ""`},
-		"approve none":     {"/machines/nope/approve", "approval=approved", 404, "there is no machine", ""},
+		"approve none":     {"/machines/nope/approve", "approval=approved", 404, "There is no machine", ""},
 		"power on":         {"/machines/m2/power", "do=on", 303, "", `power 6f1d0c2e-0001-4000-8000-000000000002 on ""`},
 		"netboot":          {"/machines/m2/power", "do=netboot", 303, "", `power 6f1d0c2e-0001-4000-8000-000000000002 cycle "pxe"`},
-		"power, unknown":   {"/machines/m2/power", "do=explode", 400, "not known", ""},
+		"power, unknown":   {"/machines/m2/power", "do=explode", 400, "Power action", ""},
 		"deploy":           {deploy, "image=debian12", 303, "", `order m1 deploy image="debian12" erase=false dry=false target={Path: Serial: WWN: Model: MinSize:0 MaxSize:0}`},
 		"deploy, disk":     {deploy, "image=debian12&target=serial-DISK0002&dry_run=yes", 303, "", `order m1 deploy image="debian12" erase=false dry=true target={Path: Serial:DISK0002 WWN: Model: MinSize:0 MaxSize:0}`},
 		"deploy, erase":    {deploy, "image=debian12&erase=node1", 303, "", `order m1 deploy image="debian12" erase=true dry=false target={Path: Serial: WWN: Model: MinSize:0 MaxSize:0}`},
-		"erase, other":     {deploy, "image=debian12&erase=node2", 400, "nothing was ordered", ""},
-		"erase, yes":       {deploy, "image=debian12&erase=yes", 400, "nothing was ordered", ""},
-		"erase, case":      {deploy, "image=debian12&erase=NODE1", 400, "nothing was ordered", ""},
+		"erase, other":     {deploy, "image=debian12&erase=node2", 400, "Nothing was ordered", ""},
+		"erase, yes":       {deploy, "image=debian12&erase=yes", 400, "Nothing was ordered", ""},
+		"erase, case":      {deploy, "image=debian12&erase=NODE1", 400, "Nothing was ordered", ""},
 		"live root":        {deploy, "image=debian12-live&erase=", 303, "", `order m1 root image="debian12-live" erase=false dry=false target={Path: Serial: WWN: Model: MinSize:0 MaxSize:0}`},
-		"no image":         {deploy, "image=", 400, "choose a system image", ""},
+		"no image":         {deploy, "image=", 400, "Choose a system image", ""},
 		"image gone":       {deploy, "image=nope", 400, "any more", ""},
 		"disk gone":        {deploy, "image=debian12&target=serial-X", 400, "any more", ""},
 		"discover":         {deploy, "kind=discover", 303, "", `order m1 discover image="" erase=false dry=false target={Path: Serial: WWN: Model: MinSize:0 MaxSize:0}`},
-		"kind by hand":     {deploy, "kind=poweroff", 400, "choose", ""},
+		"kind by hand":     {deploy, "kind=poweroff", 400, "Choose", ""},
 		"not approved":     {"/machines/m3/orders", "image=debian12", 409, "not approved", ""},
 		"cancel":           {"/orders/o1/cancel", "", 303, "", "cancel o1"},
-		"cancel, done":     {"/orders/o2/cancel", "", 409, "order o2 is done", ""},
+		"cancel, done":     {"/orders/o2/cancel", "", 409, "Order o2 is done", ""},
 		"retry":            {"/orders/o3/retry", "", 303, "", "retry o3"},
 		"too large a form": {deploy, "image=" + strings.Repeat("x", maxForm), 400, "could not be read", ""},
 		"broken form":      {deploy, "image=%zz", 400, "could not be read", ""},
@@ -230,11 +230,11 @@ func (h half) Logs(context.Context, string, string) (io.ReadCloser, error) {
 func TestFailures(t *testing.T) {
 	for name, body := range map[string]io.Reader{"open": nil, "read": iotest.ErrReader(errors.New("disk I/O error"))} {
 		w := get(siteOf(half{webtest.New(), body}, nil), "/machines/m1")
-		if w.Code != 500 || !strings.Contains(w.Body.String(), "disk I/O error") {
+		if w.Code != 500 || !strings.Contains(w.Body.String(), "isk I/O error") {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
 	}
-	if w := post(siteOf(webtest.New(), nil), "/machines/m1/power", "do=on"); w.Code != 409 || !strings.Contains(w.Body.String(), "no power service") {
+	if w := post(siteOf(webtest.New(), nil), "/machines/m1/power", "do=on"); w.Code != 409 || !strings.Contains(w.Body.String(), "his server has no power service") {
 		t.Errorf("power without a driver: %d %s", w.Code, w.Body)
 	}
 	if w := get(siteOf(webtest.New(), nil), "/machines/m1"); strings.Contains(w.Body.String(), "Power off") {
