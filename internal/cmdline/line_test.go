@@ -1,0 +1,155 @@
+package cmdline
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+func TestSplit(t *testing.T) {
+	for in, want := range map[string][]string{
+		"":                         nil,
+		"  a  b\tc\n":              {"a", "b", "c"},
+		`a="x y" b`:                {"a=x y", "b"},
+		`"a=x y" b`:                {"a=x y", "b"},
+		`a="x`:                     {"a=x"},
+		`root="LABEL=my root" rw`:  {"root=LABEL=my root", "rw"},
+		`a=b"c d"e`:                {"a=bc de"},
+		`""`:                       nil,
+		`module.p="1,2" -- single`: {"module.p=1,2", "--", "single"},
+	} {
+		if d := cmp.Diff(want, Split(in)); d != "" {
+			t.Errorf("Split(%q): %s", in, d)
+		}
+	}
+}
+
+// The table of dracut's getargbool, each row with default 0 and default 1.
+func TestBool(t *testing.T) {
+	for in, want := range map[string][2]bool{
+		"": {false, true}, "x": {true, true}, "x=": {true, true}, "x=0": {false, false}, "x=no": {false, false},
+		"x=off": {false, false}, "x=foo": {true, true}, "x=ON": {true, true}, "x=1 x=0": {false, false}, "x=0 x": {true, true},
+		"y=0": {false, true}, "x-y=0": {false, true},
+	} {
+		l := Parse(in, "test")
+		if got := [2]bool{l.Bool(false, "x"), l.Bool(true, "x")}; got != want {
+			t.Errorf("%q: got %v, want %v", in, got, want)
+		}
+	}
+}
+
+func TestGetAndInt(t *testing.T) {
+	l := Parse("a=1 a=2 b b= n=08 m=x o=-1 p=+3 q=500", "test")
+	if v, ok := l.Get("a"); v != "2" || !ok {
+		t.Errorf("a: %q %v", v, ok)
+	}
+	if v, ok := l.Get("b"); v != "" || !ok {
+		t.Errorf("b: %q %v", v, ok)
+	}
+	if _, ok := l.Get("c"); ok {
+		t.Error("c is present")
+	}
+	for k, want := range map[string]int{"n": 8, "m": 7, "o": 7, "p": 7, "q": 7, "r": 7} {
+		if got := l.Int(7, 0, 100, k); got != want {
+			t.Errorf("%s: %d, want %d", k, got, want)
+		}
+	}
+}
+
+func TestMergePrecedenceAndLocks(t *testing.T) {
+	l, notices := Merge([]string{"root", "never"},
+		Source{"configuration", "root=LABEL=a x=1"},
+		Source{"/etc/cmdline.d/a.conf", "x=2 y=1"},
+		Source{"/proc/cmdline", "root=LABEL=b y=2 never"})
+	for k, want := range map[string]string{"root": "LABEL=a", "x": "2", "y": "2"} {
+		if v, _ := l.Get(k); v != want {
+			t.Errorf("%s is %q, want %q", k, v, want)
+		}
+	}
+	if l.Has("never") {
+		t.Error("a locked key that the configuration does not set was taken from /proc/cmdline")
+	}
+	if len(notices) != 2 || !strings.Contains(notices[0], "root=LABEL=b") {
+		t.Errorf("notices: %q", notices)
+	}
+}
+
+func TestStringParsesBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := rapid.SliceOf(rapid.StringMatching(`[a-z.]{1,6}(=[a-z0-9 :,=]{0,8})?`)).Draw(t, "words")
+		var l Line
+		for _, w := range in {
+			w = strings.ReplaceAll(w, " =", "=")
+			l = append(l, parseWord(w, "s"))
+		}
+		if d := cmp.Diff(l, Parse(l.String(), "s")); d != "" {
+			t.Fatalf("%q: %s", l.String(), d)
+		}
+	})
+}
+
+func TestCheck(t *testing.T) {
+	for in, want := range map[string]string{
+		"rd.retry=10 rd.shell=0 quiet rd.break rd.break=mount": "",
+		"rd.retry=ten":              "rd.retry takes a number",
+		"rd.retry":                  "rd.retry takes a number",
+		"rd.shell=maybe":            "rd.shell takes 0, 1",
+		"rd.break=nowhere":          "rd.break takes one of cmdline, pre-udev",
+		"rd.emergency=panic":        "rd.emergency takes one of reboot",
+		"bareroot.live.sha256=1234": "64 hexadecimal digits",
+		"unknown=word other":        "",
+	} {
+		got := strings.Join(Check(Parse(in, "/proc/cmdline")), "; ")
+		if (want == "") != (got == "") || !strings.Contains(got, want) {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestParseRoot(t *testing.T) {
+	h := "http://10.0.0.1:8080/images/x"
+	for in, want := range map[string]Root{
+		"/dev/vda1": {Kind: "block", Device: "/dev/vda1"}, "LABEL=my root": {Kind: "block", Device: "LABEL=my root"},
+		"UUID=1-2": {Kind: "block", Device: "UUID=1-2"}, "block:/dev/sda": {Kind: "block", Device: "/dev/sda"},
+		"live:" + h: {Kind: "live", URL: h}, h: {Kind: "live", URL: h},
+		"live:CDLABEL=X": {Kind: "live-block", Device: "LABEL=X"}, "live:/dev/sr0": {Kind: "live-block", Device: "/dev/sr0"},
+		"": {}, "nfs:/srv": {}, "live:foo": {}, "LABEL=": {}, "/dev/": {}, "/dev/nfs": {}, "live:ftp://h/x": {}, "http://": {},
+	} {
+		got, err := ParseRoot(in)
+		if (err == nil) != (want != Root{}) || got != want {
+			t.Errorf("root=%s: got %+v, %v", in, got, err)
+		}
+	}
+}
+
+func TestBreakAndInitArgs(t *testing.T) {
+	l := Parse("rd.break=mount rd.break single x=1 -- --log a=b", "test")
+	for s, want := range map[string]bool{"mount": true, "switch-root": true, "cleanup": false} {
+		if l.Break(s) != want {
+			t.Errorf("break before %s: %v", s, !want)
+		}
+	}
+	if d := cmp.Diff([]string{"single", "--log", "a=b"}, l.InitArgs()); d != "" {
+		t.Error(d)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"", `a="b c" d`, `"`, "ip=[::1]:x root=", "\x00"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		l := Parse(s, "fuzz")
+		for _, w := range l {
+			if strings.ContainsRune(w.Key, '"') || w.String() == "" {
+				t.Fatalf("%q gives the word %q", s, w)
+			}
+		}
+		Check(l)
+		if v, ok := l.Get("root"); ok {
+			_, _ = ParseRoot(v)
+		}
+	})
+}
