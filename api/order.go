@@ -32,7 +32,8 @@ type Order struct {
 	Root     *RootSpec   `json:"root,omitempty"`
 	SpecHash string      `json:"spec_hash"` // sha256 of the canonical JSON of kind and spec
 	State    string      `json:"state"`
-	Attempt  int         `json:"attempt"` // from 1 when sent
+	Attempt  int         `json:"attempt"`          // from 1 when sent
+	CutAt    string      `json:"cut_at,omitempty"` // phase in which the attempt before this one was cut short, as far as was heard
 	Created  time.Time   `json:"created"`
 	Updated  time.Time   `json:"updated"`
 	Message  string      `json:"message,omitempty"`  // the last one, for people

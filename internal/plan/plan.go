@@ -102,8 +102,8 @@ func allowed(in Input, d disk.Info) error {
 // after the last write): the server remembers that the order was writing, and
 // the start of the disk is what it will be when this order is done.
 func ours(in Input, d disk.Info) bool {
-	ev := in.Order.Progress
-	if in.Order.Attempt < 2 || ev == nil || ev.Order != in.Order.ID || ev.Phase != PhaseWrite && ev.Phase != PhaseVerify && ev.Phase != PhaseFinish {
+	at := in.Order.CutAt
+	if in.Order.Attempt < 2 || at != PhaseWrite && at != PhaseVerify && at != PhaseFinish {
 		return false
 	}
 	head, _, _, err := in.Image.Final(d.Size)

@@ -67,6 +67,7 @@ func (r *run) all(ctx context.Context) error {
 	defer src.close()
 	defer cancel() // before close: a blocked read must return first
 
+	defer r.watch()()
 	r.phase(plan.PhaseCheck)
 	if err := r.open(ctx, src); err != nil {
 		return err
@@ -117,15 +118,16 @@ func (r *run) check(ctx context.Context, src *source) (*disk.Device, error) {
 func (r *run) write(ctx context.Context, src *source, dev *disk.Device) error {
 	im := r.spec.Image
 	w := &disk.Writer{Dev: dev, Image: r.image, Mark: disk.Mark{Order: r.order.ID, Attempt: r.order.Attempt, Image: im.SHA256}}
-	r.phase(plan.PhaseWrite)
 	r.writer, r.writing = w, true
+	r.phase(plan.PhaseWrite)
 	if err := w.Begin(); err != nil {
 		return err
 	}
-	stop := r.watch(ctx)
 	err := w.Copy(ctx, src.raw)
-	stop()
 	r.imageBytes = w.Done()
+	if err == nil {
+		r.written()
+	}
 	var fromSource *disk.SourceError
 	if errors.As(err, &fromSource) {
 		return src.explain(ctx, err)

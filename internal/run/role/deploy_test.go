@@ -307,13 +307,13 @@ func TestDeployAgainAfterUnreportedEnd(t *testing.T) {
 	if err := d.Run(context.Background(), o, &recorder{}); err == nil {
 		t.Fatal("overwrote a finished deployment without any sign that it is this order's")
 	}
-	o.Progress = &api.Event{Order: "o1", Attempt: 1, Kind: api.EventProgress, Phase: "finish"}
+	o.CutAt = "finish"
 	if err := d.Run(context.Background(), o, &recorder{}); err != nil {
 		t.Fatal(err)
 	}
-	o.ID = "o2"
+	o.CutAt = "check"
 	if err := d.Run(context.Background(), o, &recorder{}); err == nil {
-		t.Fatal("another order's progress opened the disk")
+		t.Fatal("an attempt that was cut before it wrote opened the disk")
 	}
 }
 

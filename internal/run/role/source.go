@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"bareroot/api"
 	"bareroot/internal/disk"
 	"bareroot/internal/human"
+	"bareroot/internal/plan"
 	"bareroot/internal/stream"
 )
 
@@ -34,8 +36,11 @@ type run struct {
 	imageBytes int64
 	diskID     string
 	seconds    map[string]float64
-	current    string
 	since      time.Time
+
+	mu      sync.Mutex // for the goroutine that reports progress; held while reporting, so that phases keep their order
+	current string     // phase
+	started *disk.Writer
 }
 
 // source is the chain from the socket to the image's bytes.
@@ -104,54 +109,48 @@ func (c *counter) Read(p []byte) (int, error) {
 // phase ends the current phase and starts the next.
 func (r *run) phase(name string) {
 	r.endPhase()
-	r.current, r.since = name, time.Now()
+	r.mu.Lock()
+	r.current, r.since, r.started = name, time.Now(), r.writer
 	r.rep.Progress(name, 0, 0, 0)
+	r.mu.Unlock()
 	fmt.Fprintf(r.Console, "deploy: %s\n", name)
 }
 
 func (r *run) endPhase() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.current != "" {
 		r.seconds[r.current] = time.Since(r.since).Seconds()
 		r.current = ""
 	}
 }
 
-// position is how far the pass is, in bytes of the image if its size is
-// known, else of the download.
-func (r *run) position() (done, total int64) {
-	if size := r.spec.Image.RawSize; size > 0 {
-		return r.writer.Done(), size
+// position is the phase, and how far it is: in bytes of the image if its size
+// is known, else of the download. The caller holds mu.
+func (r *run) position() (phase string, done, total int64) {
+	switch size := r.spec.Image.RawSize; {
+	case r.current != plan.PhaseWrite:
+		return r.current, 0, 0
+	case size > 0:
+		return r.current, r.started.Done(), size
 	}
-	return r.read.Load(), r.spec.Image.Size
+	return r.current, r.read.Load(), r.spec.Image.Size
 }
 
-// watch reports progress each second, and on the console every five. The
-// returned function ends it, with a last report.
-func (r *run) watch(ctx context.Context) (stop func()) {
+// watch reports progress each second, in the phases without a measure as a
+// sign of life, and on the console every five. The returned function ends it.
+func (r *run) watch() (stop func()) {
 	quit, done := make(chan struct{}), make(chan struct{})
-	phase := r.current
 	go func() {
 		defer close(done)
 		t := time.NewTicker(time.Second)
 		defer t.Stop()
-		start, last := time.Now(), time.Now()
-		var before int64
-		for n := 1; ; n++ {
+		var m meter
+		for {
 			select {
 			case now := <-t.C:
-				pos, total := r.position()
-				rate := int64(float64(pos-before) / now.Sub(last).Seconds())
-				before, last = pos, now
-				r.rep.Progress(phase, pos, total, rate)
-				if n%5 == 0 {
-					r.line(pos, total, start)
-				}
+				r.tick(now, &m)
 			case <-quit:
-				pos, total := r.position()
-				r.rep.Progress(phase, pos, total, int64(float64(pos)/max(time.Since(start).Seconds(), 1e-3)))
-				r.line(pos, total, start)
-				return
-			case <-ctx.Done():
 				return
 			}
 		}
@@ -159,8 +158,43 @@ func (r *run) watch(ctx context.Context) (stop func()) {
 	return func() { close(quit); <-done }
 }
 
-func (r *run) line(pos, total int64, start time.Time) {
-	took := time.Since(start)
+// meter measures the rate.
+type meter struct {
+	start, last time.Time
+	before      int64
+}
+
+func (r *run) tick(now time.Time, m *meter) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	phase, pos, total := r.position()
+	if phase != plan.PhaseWrite {
+		if phase != "" {
+			r.rep.Progress(phase, 0, 0, 0)
+		}
+		return
+	}
+	if m.start.IsZero() {
+		m.start, m.last = r.since, r.since
+	}
+	r.rep.Progress(phase, pos, total, int64(float64(pos-m.before)/max(now.Sub(m.last).Seconds(), 1e-3)))
+	m.before, m.last = pos, now
+	if int(now.Sub(m.start).Seconds()+0.5)%5 == 0 {
+		r.line(pos, total, now.Sub(m.start))
+	}
+}
+
+// written is the last report of the pass, with its mean rate.
+func (r *run) written() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, pos, total := r.position()
+	took := time.Since(r.since)
+	r.rep.Progress(plan.PhaseWrite, pos, total, int64(float64(pos)/max(took.Seconds(), 1e-3)))
+	r.line(pos, total, took)
+}
+
+func (r *run) line(pos, total int64, took time.Duration) {
 	rate := float64(pos) / max(took.Seconds(), 1e-3)
 	left := ""
 	if rate > 1 && total > pos {
