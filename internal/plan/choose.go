@@ -44,7 +44,7 @@ func choose(disks []disk.Info, h api.DiskHint, need int64) (chosen int, reasons 
 			names = append(names, name(disks[i]))
 			reasons[i] = "one of several that fit"
 		}
-		return -1, reasons, fmt.Errorf("%d disks fit, and bareroot does not guess: %s; name one in the order (--disk with path, serial or wwn)", len(fits), strings.Join(names, ", "))
+		return -1, reasons, fmt.Errorf("%d disks fit, and bareroot does not guess: %s; name one in the order (--disk, --serial or --wwn)", len(fits), strings.Join(names, ", "))
 	case len(matched) > 0:
 		return -1, reasons, fmt.Errorf("the disk that the order names cannot be used: %s", strings.Join(matched, "; "))
 	}
