@@ -1,0 +1,240 @@
+package device
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"bareroot/internal/cmdline"
+	"bareroot/internal/run/console"
+	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
+)
+
+func TestParseUevent(t *testing.T) {
+	for in, want := range map[string]Uevent{
+		"add@/devices/x\x00ACTION=add\x00DEVPATH=/devices/x\x00SUBSYSTEM=pci\x00MODALIAS=pci:v1\x00SEQNUM=9\x00": {Action: "add", DevPath: "/devices/x", Subsystem: "pci", Modalias: "pci:v1", Seq: "9"},
+		"add@/devices/b/vda1\x00SUBSYSTEM=block\x00DEVNAME=vda1\x00DEVTYPE=partition\x00":                        {Action: "add", DevPath: "/devices/b/vda1", Subsystem: "block", DevName: "vda1", DevType: "partition"},
+		"libudev\x00\xfe\xed\xca\xfe": {}, "": {}, "add@x\x00": {}, "@/x\x00": {}, "add@/x": {}, "add@/x\x00ACTION=remove\x00": {},
+		"add@/x\x00DEVNAME=../../etc/passwd\x00": {},
+	} {
+		got, err := ParseUevent([]byte(in))
+		if (err == nil) != (want != Uevent{}) || got != want {
+			t.Errorf("%q: got %+v, %v", in, got, err)
+		}
+	}
+}
+
+func FuzzParseUevent(f *testing.F) {
+	f.Add([]byte("add@/devices/x\x00ACTION=add\x00DEVNAME=a/b\x00"))
+	f.Add([]byte("libudev\x00"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		u, err := ParseUevent(b)
+		if err == nil && (u.Action == "" || !strings.HasPrefix(u.DevPath, "/") || strings.Contains(u.DevName, "..")) {
+			t.Fatalf("accepted %q as %+v", b, u)
+		}
+	})
+}
+
+// tree is a module tree: c needs b needs a; p is a soft pre of c that fails.
+func tree(t *testing.T) string {
+	d := t.TempDir()
+	enc, _ := zstd.NewWriter(nil)
+	write := func(name string, b []byte) {
+		p := filepath.Join(d, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(p), 0o755), os.WriteFile(p, b, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("modules.dep", []byte("k/zza.ko.zst:\nk/zzb.ko: k/zza.ko.zst\nk/zzc.ko.zst: k/zzb.ko k/zza.ko.zst\nk/zzp.ko:\nk/zzx.ko.xz:\n"))
+	write("modules.alias", []byte("alias pci:v1* zzc\nalias fs-zz zzb\n"))
+	write("modules.softdep", []byte("softdep zzc pre: zzp\n"))
+	write("k/zza.ko.zst", enc.EncodeAll([]byte("image a"), nil))
+	write("k/zzb.ko", []byte("image b"))
+	write("k/zzc.ko.zst", enc.EncodeAll([]byte("image c"), nil))
+	write("k/zzp.ko", []byte("image p"))
+	write("k/zzx.ko.xz", []byte("?"))
+	return d
+}
+
+func TestModules(t *testing.T) {
+	m, err := NewModules(tree(t), cmdline.Parse("zzb.debug=1 zz-b.name=\"x y\" zzb.flag rd.driver.blacklist=nope", "test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var got []string
+	m.insert = func(name string, image []byte, params string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, name+" "+string(image)+" "+params)
+		if name == "zzp" {
+			return errors.New("refused")
+		}
+		return nil
+	}
+	// Many at once load each module once.
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if err := m.Load("pci:v1d2"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	want := []string{"zzp image p ", "zza image a ", "zzb image b debug=1 flag", "zzc image c "}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if err := m.Load("zzp"); err == nil || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("a module that the kernel refuses: %v", err)
+	}
+	if err := m.Load("zzx"); err == nil || !strings.Contains(err.Error(), ".ko.zst") {
+		t.Errorf("an unknown compression: %v", err)
+	}
+	if err := m.Load("absent"); err == nil {
+		t.Error("a module that does not exist was loaded")
+	}
+	if m.Loaded() != 3 {
+		t.Errorf("%d modules count as loaded", m.Loaded())
+	}
+}
+
+func TestBlacklist(t *testing.T) {
+	m, err := NewModules(tree(t), cmdline.Parse("rd.driver.blacklist=x,zzc", "test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Match("pci:v1"); len(got) != 0 {
+		t.Errorf("a blacklisted module matches: %v", got)
+	}
+}
+
+func TestSignatures(t *testing.T) {
+	const id = "12345678-1234-1234-1234-123456789abc"
+	for want, args := range map[string][]string{
+		"ext4 my root " + id:   {"mke2fs", "-q", "-F", "-t", "ext4", "-L", "my root", "-U", id},
+		"ext3 old " + id:       {"mke2fs", "-q", "-F", "-t", "ext3", "-L", "old", "-U", id},
+		"vfat ESP 1234-ABCD":   {"mkfs.vfat", "-F", "32", "-n", "ESP", "-i", "1234abcd"},
+		"vfat SMALL 1234-ABCD": {"mkfs.vfat", "-F", "16", "-n", "SMALL", "-i", "1234abcd"},
+		"swap sw " + id:        {"mkswap", "-q", "-L", "sw", "-U", id},
+	} {
+		if _, err := exec.LookPath(args[0]); err != nil {
+			t.Logf("not tested, %s is not installed: %s", args[0], want)
+			continue
+		}
+		p := filepath.Join(t.TempDir(), "img")
+		f, err := os.Create(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := f.Truncate(64 << 20); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command(args[0], append(args[1:], p)...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v: %s", args, err, out)
+		}
+		fs, label, uuid := Signature(f)
+		if got := fs + " " + label + " " + uuid; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if fs, _, _ := Signature(strings.NewReader("")); fs != "" {
+		t.Errorf("an empty device is %s", fs)
+	}
+}
+
+func TestPartitions(t *testing.T) {
+	p := filepath.Join(t.TempDir(), "img")
+	f, err := os.Create(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	_ = f.Truncate(16 << 20)
+	cmd := exec.Command("sfdisk", "-q", p)
+	cmd.Stdin = strings.NewReader("label: gpt\nstart=2048, size=2048, name=\"boot part\", uuid=12345678-90AB-CDEF-1234-567890ABCDEF\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("sfdisk: %v: %s", err, out)
+	}
+	if u, n := Partition(f, 1, 512); u != "12345678-90ab-cdef-1234-567890abcdef" || n != "boot part" {
+		t.Errorf("partition 1 is %q %q", u, n)
+	}
+	if u, _ := Partition(f, 999, 512); u != "" {
+		t.Errorf("partition 999 has a UUID: %s", u)
+	}
+}
+
+func FuzzSignature(f *testing.F) {
+	f.Add([]byte("hsqs"))
+	f.Add(append(make([]byte, 1024+56), 0x53, 0xef))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		Signature(strings.NewReader(string(b)))
+		Partition(strings.NewReader(string(b)), 1, 512)
+	})
+}
+
+func TestLinksAndWait(t *testing.T) {
+	sys, dev := t.TempDir(), t.TempDir()
+	m := newManager(console.NewLog(&strings.Builder{}), nil, sys, dev)
+	add := func(name string, fill func(*os.File)) {
+		dir := filepath.Join(sys, "class/block", name)
+		if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(dir+"/size", []byte("131072\n"), 0o644), os.WriteFile(dir+"/serial", []byte("AB C\n"), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.Create(filepath.Join(dev, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		_ = f.Truncate(64 << 20)
+		fill(f)
+		m.block(name)
+	}
+	ext := func(label string) func(*os.File) {
+		return func(f *os.File) {
+			sb := make([]byte, 1024)
+			sb[56], sb[57] = 0x53, 0xef
+			copy(sb[120:], label)
+			_, _ = f.WriteAt(sb, 1024)
+		}
+	}
+	add("vda", ext("a/b c"))
+	if to, err := os.Readlink(filepath.Join(dev, `disk/by-label/a\x2fb\x20c`)); err != nil || to != "../../vda" {
+		t.Errorf("link by label: %q, %v", to, err)
+	}
+	if to, err := os.Readlink(filepath.Join(dev, "disk/by-id/virtio-AB_C")); err != nil || to != "../../vda" {
+		t.Errorf("link by id: %q, %v", to, err)
+	}
+	done := make(chan string)
+	go func() {
+		p, _, err := m.Wait(t.Context(), "LABEL=late", 30*time.Second)
+		done <- filepath.Base(p) + errText(err)
+	}()
+	add("vdb", ext("late"))
+	if got := <-done; got != "vdb" {
+		t.Errorf("waiting for LABEL=late: %s", got)
+	}
+	_, _, err := m.Wait(t.Context(), "LABEL=never", time.Millisecond)
+	if err == nil || !strings.Contains(err.Error(), "LABEL=never") || !strings.Contains(err.Error(), "vda (ext2 LABEL=a/b c)") {
+		t.Errorf("a device that never comes: %v", err)
+	}
+	m.unblock("vdb")
+	if _, _, ok := m.Find("LABEL=late"); ok {
+		t.Error("a removed device is found")
+	}
+}
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
