@@ -208,3 +208,22 @@ func TestPlainWriter(t *testing.T) {
 		t.Errorf("wrote %q, want %q", got, want)
 	}
 }
+
+func FuzzSplitWords(f *testing.F) {
+	for _, s := range []string{"", " a b", `a="b c" d`, `"`, "a\tb\"\"c", "ä\u00a0b"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		words, err := splitWords(s)
+		if err != nil {
+			return
+		}
+		again, err := splitWords(strings.Join(words, " "))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(words, again); d != "" {
+			t.Error(d)
+		}
+	})
+}

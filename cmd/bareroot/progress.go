@@ -155,6 +155,9 @@ func (b *barProgress) end(full bool) {
 		return
 	}
 	if full {
+		ev := b.label.get()
+		ev.Done = ev.Total
+		b.label.set(ev)
 		b.bar.SetTotal(-1, true)
 	} else {
 		b.bar.Abort(false)
