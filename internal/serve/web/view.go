@@ -74,7 +74,7 @@ type row struct {
 func (s *Site) row(m *api.Machine) row {
 	r := row{
 		ID: m.ID, Name: cmp.Or(m.Name, m.ID), Power: m.Power,
-		Status: cmp.Or(m.Status, "unknown"), Tone: tone(m),
+		Status: status(m), Tone: tone(m),
 		Phase: m.Phase, Message: m.Message, Failed: m.Failed, Warnings: m.Warnings,
 		Seen: s.clock(m.Seen),
 	}
@@ -100,6 +100,14 @@ func (s *Site) row(m *api.Machine) row {
 		}
 	}
 	return r
+}
+
+// status leaves out what stands beside it as the message.
+func status(m *api.Machine) string {
+	if why, ok := strings.CutPrefix(m.Status, "failed: "); ok && why == m.Message {
+		return "failed"
+	}
+	return cmp.Or(m.Status, "unknown")
 }
 
 // eta is whole seconds, as an estimate has no tenths.

@@ -3,7 +3,7 @@
 "use strict";
 (() => {
   const live = document.getElementById("live");
-  const rows = document.querySelector("[data-rows]");
+  const rows = () => document.querySelector("[data-rows]");
   const parts = [...document.querySelectorAll("[data-live]")].map((e) => ({ ...e.dataset }));
   const busy = new Map(); // what is being fetched -> whether to fetch it again
 
@@ -31,13 +31,13 @@
   }
 
   const row = (id) => refresh(`/ui/machines/${encodeURIComponent(id)}/row`, (html) => {
-    const old = rows.querySelector(`[data-machine="${CSS.escape(id)}"]`);
+    const old = rows().querySelector(`[data-machine="${CSS.escape(id)}"]`);
     if (html === null) return old?.remove();
     const t = document.createElement("template");
     t.innerHTML = html;
     const fresh = t.content.firstElementChild;
     document.getElementById("none")?.remove();
-    if (old) swap(old, fresh); else rows.append(fresh);
+    if (old) swap(old, fresh); else rows().append(fresh);
   });
 
   const section = (url) => refresh(url, (html) => {
@@ -49,16 +49,42 @@
   });
 
   const change = (c) => {
-    if (rows && c.machine) row(c.machine);
+    if (rows() && c.machine) row(c.machine);
     for (const p of parts) if (!c.machine || c.machine === p.machine) section(p.live);
   };
 
-  if (rows || parts.length) {
-    let lost = false;
-    const events = new EventSource("/api/v1/events");
+  // After a gap anything may have changed; forms are left as they are.
+  const resync = () => refresh(location.pathname, (html) => {
+    if (html === null) return location.reload();
+    const page = new DOMParser().parseFromString(html, "text/html");
+    for (const what of ["[data-rows]", ...parts.map((p) => `[data-live="${CSS.escape(p.live)}"]`)]) {
+      const old = document.querySelector(what), fresh = page.querySelector(what);
+      if (old && fresh) swap(old, document.importNode(fresh, true));
+    }
+    if (document.querySelector("[data-rows] tr")) document.getElementById("none")?.remove();
+  });
+
+  // A hidden tab gives its connection back: browsers have few for one server.
+  let events = null, gap = false;
+  const connect = () => {
+    events?.close();
+    events = null;
+    if (document.hidden) return void (gap = true);
+    events = new EventSource("/api/v1/events");
     events.onmessage = (e) => change(JSON.parse(e.data));
-    events.onopen = () => { if (lost) location.reload(); live.textContent = "live"; live.className = "on"; };
-    events.onerror = () => { lost = true; live.textContent = "reconnecting"; live.className = "off"; };
+    events.onopen = () => { if (gap) resync(); gap = false; live.textContent = "live"; live.className = "on"; };
+    events.onerror = () => {
+      gap = true;
+      live.textContent = "reconnecting";
+      live.className = "off";
+      if (events.readyState !== EventSource.CLOSED) return; // it tries again by itself
+      resync(); // refused: perhaps logged out, which this finds out
+      setTimeout(connect, 5000);
+    };
+  };
+  if (rows() || parts.length) {
+    connect();
+    document.addEventListener("visibilitychange", connect);
   }
 
   setInterval(() => {
