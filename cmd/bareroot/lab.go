@@ -33,7 +33,7 @@ func newLabCommand(e *env) *cobra.Command {
 			"Nothing touches the host's network, and all of it ends with the lab.",
 	}
 	cmd.PersistentFlags().StringVar(&state, "state", state, "directory with the lab's disks, consoles and logs")
-	cmd.AddCommand(labUp(e, &state), labList(e, &state), labConsole(e, &state), labDown(e, &state))
+	cmd.AddCommand(labUp(e, &state), labList(e, &state), labConsole(e, &state), labDown(e, &state), labDemo(e, &state))
 	return cmd
 }
 
@@ -41,9 +41,10 @@ func labUp(e *env, state *string) *cobra.Command {
 	var config, cache string
 	var detach bool
 	cmd := &cobra.Command{
-		Use:   "up",
-		Short: "Start the lab and stay until it is ended (or --detach)",
-		Args:  cobra.NoArgs,
+		Use:     "up",
+		Short:   "Start the lab and stay until it is ended (or --detach)",
+		Example: "  bareroot lab up --config lab.yaml --detach",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := lab.ReadConfig(config)
 			if err != nil {
@@ -118,9 +119,10 @@ func labDetach(ctx context.Context, e *env, state, config, cache string) error {
 func labList(e *env, state *string) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "Show machines and services of the running lab",
-		Args:  cobra.NoArgs,
+		Use:     "list",
+		Short:   "Show machines and services of the running lab",
+		Example: "  bareroot lab list",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := lab.GetStatus(cmd.Context(), *state)
 			if err != nil {
@@ -153,9 +155,10 @@ func labList(e *env, state *string) *cobra.Command {
 
 func labDown(e *env, state *string) *cobra.Command {
 	return &cobra.Command{
-		Use:   "down",
-		Short: "End the lab; the disks stay",
-		Args:  cobra.NoArgs,
+		Use:     "down",
+		Short:   "End the lab; the disks stay",
+		Example: "  bareroot lab down",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := lab.Down(cmd.Context(), *state); err != nil {
 				return err
@@ -169,9 +172,10 @@ func labDown(e *env, state *string) *cobra.Command {
 func labConsole(e *env, state *string) *cobra.Command {
 	var log, follow bool
 	cmd := &cobra.Command{
-		Use:   "console MACHINE",
-		Short: "Talk to a machine's serial console; Ctrl-] leaves",
-		Args:  cobra.ExactArgs(1),
+		Use:     "console MACHINE",
+		Short:   "Talk to a machine's serial console; Ctrl-] leaves",
+		Example: "  bareroot lab console bios1",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := lab.GetStatus(cmd.Context(), *state)
 			if err != nil {
