@@ -111,7 +111,7 @@ func Encode(s string) string {
 }
 
 func (m *Manager) probe(name string) (Block, bool) {
-	if strings.HasPrefix(name, "ram") || strings.HasPrefix(name, "loop") {
+	if unprobed(name) {
 		return Block{}, false
 	}
 	dir := filepath.Join(m.sys, "class/block", name)
@@ -149,6 +149,11 @@ func (m *Manager) probe(name string) (Block, bool) {
 		}
 	}
 	return b, true
+}
+
+// unprobed are devices that hold nothing by themselves.
+func unprobed(name string) bool {
+	return strings.HasPrefix(name, "ram") || strings.HasPrefix(name, "loop")
 }
 
 func (m *Manager) attr(dir, name string) string {
@@ -205,7 +210,13 @@ func (m *Manager) Find(form string) (path string, b Block, ok bool) {
 		if err != nil || fi.Mode()&os.ModeDevice == 0 {
 			return "", Block{}, false
 		}
-		return real, m.blocks[filepath.Base(real)], true
+		name := filepath.Base(real)
+		b, probed := m.blocks[name]
+		// The kernel makes the node before we have read the device.
+		if !probed && !unprobed(name) {
+			return "", Block{}, false
+		}
+		return real, b, true
 	}
 	for _, n := range names {
 		b := m.blocks[n]
