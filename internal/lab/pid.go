@@ -26,39 +26,56 @@ type pids struct {
 }
 
 func identify(pid int) (process, error) {
-	start, _, err := stat(pid)
+	start, err := stat(pid)
 	return process{pid, start}, err
 }
 
-// stat returns start time and state. The name before them may hold anything,
-// so fields are counted from its closing parenthesis.
-func stat(pid int) (start, state string, err error) {
+// stat returns the start time. The name before it may hold anything, so
+// fields are counted from its closing parenthesis.
+func stat(pid int) (start string, err error) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
 	s := string(b)
 	f := strings.Fields(s[strings.LastIndexByte(s, ')')+1:])
 	if len(f) < 20 {
-		return "", "", fmt.Errorf("/proc/%d/stat: %q is not as expected", pid, s)
+		return "", fmt.Errorf("/proc/%d/stat: %q is not as expected", pid, s)
 	}
-	return f[19], f[0], nil
+	return f[19], nil
 }
 
-// alive tells whether this very process runs. A zombie does not: as process
-// 1 of a namespace it has no others in it left.
+// open returns a pidfd of this very process, or -1 when it is gone. Opened
+// first and compared then, the id cannot change hands in between.
+func (p process) open() int {
+	fd, err := unix.PidfdOpen(p.Pid, 0)
+	if err != nil {
+		return -1
+	}
+	if start, err := stat(p.Pid); err != nil || start != p.Start {
+		unix.Close(fd)
+		return -1
+	}
+	return fd
+}
+
+// alive tells whether this very process runs. A pidfd is readable when all
+// threads have ended, which the state in /proc does not tell; for process 1
+// of a namespace that is when all others in it have ended, too.
 func (p process) alive() bool {
-	start, state, err := stat(p.Pid)
-	return err == nil && start == p.Start && state != "Z" && state != "X"
+	fd := p.open()
+	if fd < 0 {
+		return false
+	}
+	defer unix.Close(fd)
+	n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+	return n == 0
 }
 
 // waitGone waits until the process has ended.
 func (p process) waitGone(ctx context.Context, limit time.Duration) error {
-	fd, err := unix.PidfdOpen(p.Pid, 0)
-	if err != nil || !p.alive() {
-		if err == nil {
-			unix.Close(fd)
-		}
+	fd := p.open()
+	if fd < 0 {
 		return nil
 	}
 	defer unix.Close(fd)
@@ -79,17 +96,11 @@ func (p process) waitGone(ctx context.Context, limit time.Duration) error {
 }
 
 func (p process) signal(s unix.Signal) error {
-	fd, err := unix.PidfdOpen(p.Pid, 0)
-	if errors.Is(err, unix.ESRCH) {
+	fd := p.open()
+	if fd < 0 {
 		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("find process %d: %w", p.Pid, err)
 	}
 	defer unix.Close(fd)
-	if !p.alive() { // the id belongs to somebody else by now
-		return nil
-	}
 	if err := unix.PidfdSendSignal(fd, s, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("signal process %d: %w", p.Pid, err)
 	}

@@ -28,7 +28,8 @@ func (w *work) path(name string) string { return filepath.Join(w.dir, name) }
 
 func (w *work) tool(ctx context.Context, args ...string) ([]byte, error) {
 	return w.run.Run(ctx, hosttool.Cmd{Args: args, Dir: w.dir, Env: []string{
-		"SOURCE_DATE_EPOCH=" + strconv.FormatInt(epoch.Unix(), 10), "TMPDIR=" + w.dir, "LC_ALL=C.UTF-8"}})
+		"SOURCE_DATE_EPOCH=" + strconv.FormatInt(epoch.Unix(), 10),
+		"E2FSPROGS_FAKE_TIME=" + strconv.FormatInt(epoch.Unix(), 10), "TMPDIR=" + w.dir, "LC_ALL=C.UTF-8"}})
 }
 
 // inside runs a program that sees and makes files of many owners.
