@@ -32,7 +32,7 @@ func TestStrip(t *testing.T) {
 			}
 			var split Stripper // one byte at a time gives the same
 			var got []byte
-			for i := range tc.in {
+			for i := range len(tc.in) {
 				got = split.Append(got, []byte{tc.in[i]})
 			}
 			if d := cmp.Diff(tc.want, string(got)); d != "" {
