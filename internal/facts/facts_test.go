@@ -146,18 +146,20 @@ func TestMemoryInstalled(t *testing.T) {
 	for _, d := range [][]byte{device(2048, 0), device(0, 0), device(0xffff, 0), device(0x7fff, 128<<10), device(0x8000|512, 0), end} {
 		table = append(table, d...)
 	}
-	if got, want := memoryInstalled(table, nil), int64(2<<30+128<<30+512<<10); got != want {
+	if got, want := memoryInstalled(table), int64(2<<30+128<<30+512<<10); got != want {
 		t.Errorf("got %d, want %d", got, want)
 	}
-	if got := memoryInstalled([]byte("garbage"), []byte("_SM3_")); got != 0 {
+	if got := memoryInstalled([]byte("garbage")); got != 0 {
 		t.Errorf("garbage has %d bytes of memory", got)
 	}
 }
 
 func FuzzMemoryInstalled(f *testing.F) {
-	f.Add([]byte{127, 4, 0, 0, 0, 0}, []byte("_SM3_"))
-	f.Fuzz(func(t *testing.T, table, entry []byte) {
-		if memoryInstalled(table, entry) < 0 {
+	f.Add([]byte{127, 4, 0, 0, 0, 0})
+	f.Add([]byte("\x01\x11000000000000000\x00\x00")) // a system structure that is too short
+	f.Add(append([]byte{17, 14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 'a', 0, 0}, 127, 4, 0, 0, 0, 0))
+	f.Fuzz(func(t *testing.T, table []byte) {
+		if memoryInstalled(table) < 0 {
 			t.Fatal("negative")
 		}
 	})

@@ -2,10 +2,9 @@ package facts
 
 import (
 	"bytes"
+	"encoding/binary"
 	"os"
 	"strings"
-
-	"github.com/siderolabs/go-smbios/smbios"
 
 	"bareroot/api"
 )
@@ -30,42 +29,51 @@ func (g *Gatherer) secureBoot() bool {
 }
 
 // installed sums the memory devices of the SMBIOS tables, 0 if they say
-// nothing.
+// nothing. The tables are walked here, not by go-smbios: version 0.3.4 panics on
+// a structure that is shorter than its type (firmware has such), and cuts
+// the size of modules of 64 GiB and more to 16 bits.
 func (g *Gatherer) installed() int64 {
 	b, err := os.ReadFile(g.path("/sys/firmware/dmi/tables/DMI"))
 	if err != nil {
 		return 0
 	}
-	entry, _ := os.ReadFile(g.path("/sys/firmware/dmi/tables/smbios_entry_point"))
-	return memoryInstalled(b, entry)
+	return memoryInstalled(b)
 }
 
-func memoryInstalled(table, entry []byte) int64 {
-	v := smbios.Version{Major: 2, Minor: 8}
-	switch {
-	case bytes.HasPrefix(entry, []byte("_SM3_")) && len(entry) > 9:
-		v = smbios.Version{Major: int(entry[7]), Minor: int(entry[8]), Revision: int(entry[9])}
-	case bytes.HasPrefix(entry, []byte("_SM_")) && len(entry) > 7:
-		v = smbios.Version{Major: int(entry[6]), Minor: int(entry[7])}
-	}
-	s, err := smbios.Decode(bytes.NewReader(table), v)
-	if err != nil {
-		return 0
-	}
+// Types and offsets of structures (DMTF DSP0134, 6.1 and 7.18).
+const (
+	smbiosMemoryDevice = 17
+	smbiosEnd          = 127
+	memorySize         = 0x0c
+	memoryExtended     = 0x1c
+)
+
+func memoryInstalled(table []byte) int64 {
 	var sum int64
-	for _, d := range s.Structures {
-		if d.Header.Type != 17 { // memory device
-			continue
+	for len(table) >= 4 {
+		kind, size := table[0], int(table[1])
+		if size < 4 || size > len(table) || kind == smbiosEnd {
+			break
 		}
-		switch n := smbios.GetWord(d, 0x0c); {
-		case n == 0 || n == 0xffff: // no module, or unknown
-		case n == 0x7fff: // 32 GiB and more: in the extended field, which the library cuts to 16 bits
-			sum += int64(smbios.GetDWord(d, 0x1c)&0x7fffffff) << 20
-		case n&0x8000 != 0: // KiB
-			sum += int64(n&0x7fff) << 10
-		default:
-			sum += int64(n) << 20
+		if s := table[:size]; kind == smbiosMemoryDevice && size >= memorySize+2 {
+			switch n := int64(binary.LittleEndian.Uint16(s[memorySize:])); {
+			case n == 0 || n == 0xffff: // no module, or unknown
+			case n == 0x7fff: // 32 GiB and more: MiB in the extended field
+				if size >= memoryExtended+4 {
+					sum += int64(binary.LittleEndian.Uint32(s[memoryExtended:])&0x7fffffff) << 20
+				}
+			case n&0x8000 != 0: // KiB
+				sum += n & 0x7fff << 10
+			default:
+				sum += n << 20
+			}
 		}
+		// Strings follow, and end with two zero bytes.
+		end := bytes.Index(table[size:], []byte{0, 0})
+		if end < 0 {
+			break
+		}
+		table = table[size+end+2:]
 	}
 	return sum
 }
