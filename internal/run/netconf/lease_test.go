@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,10 +19,10 @@ type fakeServer struct {
 	t       *testing.T
 	in      chan *dhcpv4.DHCPv4
 	start   time.Time
-	heard   []string // "1s DISCOVER *"
-	deaf    int      // messages to drop first
-	nak     int      // requests to refuse
-	silence bool     // answers nothing any more
+	heard   []string    // "1s DISCOVER *"
+	deaf    int         // messages to drop first
+	nak     int         // requests to refuse
+	silence atomic.Bool // answers nothing any more
 	lease   time.Duration
 }
 
@@ -37,7 +38,7 @@ func (s *fakeServer) Send(p *dhcpv4.DHCPv4, dst netip.Addr) error {
 		s.deaf--
 		return nil
 	}
-	if s.silence {
+	if s.silence.Load() {
 		return nil
 	}
 	kind := dhcpv4.MessageTypeOffer
@@ -99,7 +100,7 @@ func TestLease(t *testing.T) {
 			heard: []string{"0s " + disc, "0s " + all, "0s " + disc, "0s " + all}, got: []string{"192.0.2.7/24"}},
 		"renewed with its server at half time": {s: &fakeServer{lease: 800 * time.Second}, d: 900 * time.Second,
 			heard: []string{"0s " + disc, "0s " + all, "6m40s " + uni, "13m20s " + uni}, got: []string{"192.0.2.7/24", "192.0.2.7/24", "192.0.2.7/24"}},
-		"server gone: unicast, then everyone, then lost": {s: quiet, d: 805 * time.Second, at: map[time.Duration]func(){time.Second: func() { quiet.silence = true }},
+		"server gone: unicast, then everyone, then lost": {s: quiet, d: 805 * time.Second, at: map[time.Duration]func(){time.Second: func() { quiet.silence.Store(true) }},
 			heard: []string{"0s " + disc, "0s " + all, "6m40s " + uni, "9m10s " + uni, "10m30s " + uni, "11m30s " + uni, "11m40s " + all, "12m40s " + all, "13m20s " + disc},
 			got:   []string{"192.0.2.7/24", "lost"}},
 	} {
