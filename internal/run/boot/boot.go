@@ -159,6 +159,9 @@ func (b *Boot) setLine(line cmdline.Line) error {
 		b.log.Warnf("%s", n)
 	}
 	b.line = line
+	if err := os.WriteFile(linePath, []byte(line.String()+"\n"), 0o600); err != nil {
+		b.log.Warnf("keep the command line for modprobe: %v", err)
+	}
 	b.log.Quiet = line.Has("quiet")
 	b.log.Debug = line.Bool(false, "rd.debug", "rdinitdebug")
 	n, err := cmdline.ParseNetwork(line)
@@ -394,29 +397,43 @@ func (b *Boot) stageCleanup(context.Context) error {
 	return nil
 }
 
-// switchRoot gives the machine to its root.
+// switchRoot gives the machine to its root. It returns only when that failed
+// for good.
 func (b *Boot) switchRoot(ctx context.Context) {
 	b.shellBefore(ctx, "switch-root")
+	for {
+		err, final := b.handOver()
+		if final {
+			b.log.Errorf("%v", err)
+			return
+		}
+		if !b.failed(ctx, &StageError{"switch-root", err}) {
+			return
+		}
+	}
+}
+
+func (b *Boot) handOver() (err error, final bool) {
 	init, err := rootfs.FindInit(rootfs.Target, b.line)
 	if err != nil {
-		b.failed(ctx, &StageError{"switch-root", err})
-		return
+		return err, false
 	}
 	b.report.Close()
-	b.devices.Close()
+	if b.devices != nil {
+		b.devices.Close()
+		b.devices = nil
+	}
 	if b.network != nil {
 		b.network.Close()
+		b.network = nil
 	}
 	// The secret of this boot is not the root's.
 	_ = os.Remove(rdconf.SessionPath)
 	b.reaper.Stop()
 	env := append(console.Environment()[:2:2], "TERM=linux")
-	err, final := rootfs.Switch(b.log, init, b.line.InitArgs(), env)
-	b.log.Errorf("%v", err)
-	if !final {
-		b.reaper = console.NewReaper()
-		b.failed(ctx, &StageError{"switch-root", err})
-	}
+	err, final = rootfs.Switch(init, b.line.InitArgs(), env)
+	b.reaper = console.NewReaper()
+	return err, final
 }
 
 // down ends the boot.

@@ -10,6 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// linePath holds the joined command line, for module parameters and
+// blacklists.
+const linePath = "/run/bareroot/cmdline"
+
 // Modprobe is the program that the kernel starts as /sbin/modprobe -q -- NAME.
 // It also takes -a, -b, -v and several names. It returns the exit code.
 func Modprobe(args []string) int {
@@ -35,8 +39,11 @@ func Modprobe(args []string) int {
 	if err := unix.Uname(&uts); err != nil {
 		return 1
 	}
-	text, _ := os.ReadFile("/proc/cmdline")
-	m, err := device.NewModules("/usr/lib/modules/"+unix.ByteSliceToString(uts.Release[:]), cmdline.Parse(string(text), "/proc/cmdline"))
+	text, err := os.ReadFile(linePath)
+	if err != nil {
+		text, _ = os.ReadFile("/proc/cmdline") // init has not joined the line yet
+	}
+	m, err := device.NewModules("/usr/lib/modules/"+unix.ByteSliceToString(uts.Release[:]), cmdline.Parse(string(text), "command line"))
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "modprobe: %v\n", err)
 		return 1

@@ -49,7 +49,11 @@ func NewModules(dir string, line cmdline.Line) (*Modules, error) {
 
 // Match returns the modules for a modalias, without the blacklisted ones.
 func (m *Modules) Match(modalias string) []string {
-	return slices.DeleteFunc(m.index.Match(modalias), func(n string) bool { return slices.Contains(m.block, n) })
+	return m.allowed(m.index.Match(modalias))
+}
+
+func (m *Modules) allowed(names []string) []string {
+	return slices.DeleteFunc(names, func(n string) bool { return slices.Contains(m.block, n) })
 }
 
 // Load loads a module or alias with its dependencies. It returns when all are
@@ -58,6 +62,9 @@ func (m *Modules) Load(word string) error {
 	names, ok := m.index.Lookup(word)
 	if !ok {
 		return fmt.Errorf("load module %s: %w in %s", word, kmod.ErrNotFound, m.index.Dir())
+	}
+	if _, _, named := m.index.Resolve(word); !named {
+		names = m.allowed(names) // a blacklist is for aliases; who names a module gets it
 	}
 	var errs []error
 	for _, n := range names {

@@ -47,7 +47,6 @@ type PacketConn interface {
 type Client struct {
 	Conn PacketConn
 	MAC  net.HardwareAddr
-	UUID string // client's SMBIOS UUID, option 97, may be ""
 	// OnLease is told of each new or renewed lease, and of its loss (nil).
 	OnLease func(*Lease)
 	Debugf  func(format string, a ...any)

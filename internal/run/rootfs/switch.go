@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"bareroot/internal/run/console"
 	"golang.org/x/sys/unix"
 )
 
@@ -16,7 +15,7 @@ var moved = [...]string{"/dev", "/proc", "/sys", "/run"}
 // Switch makes Target the root of the machine and runs init there as PID 1.
 // It returns only if that failed before the old root was given up, with the
 // machine as it was; afterwards an error is final.
-func Switch(log *console.Log, init string, args, env []string) (err error, final bool) {
+func Switch(init string, args, env []string) (err error, final bool) {
 	for _, d := range moved {
 		if err := os.MkdirAll(filepath.Join(Target, d), 0o755); err != nil {
 			return fmt.Errorf("switch to the root: it lacks %s and cannot get it: %w", d, err), false
