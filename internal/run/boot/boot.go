@@ -342,6 +342,13 @@ func (b *Boot) env() *rootfs.Env {
 	if b.session != nil {
 		e.Token, e.Origin = b.session.Token, b.session.Server.URL
 	}
+	var told time.Time
+	e.Progress = func(done, total, rate int64) {
+		if now := time.Now(); now.Sub(told) >= 2*time.Second {
+			told = now
+			b.report.Event("root", fmt.Sprintf("downloaded %d of %d MiB, %.1f MB/s", done>>20, total>>20, float64(rate)/1e6), false)
+		}
+	}
 	if b.order != nil {
 		e.Progress = func(done, total, rate int64) {
 			b.report.Order(b.order, api.Event{Kind: api.EventProgress, Phase: "download", Done: done, Total: total, Rate: rate})
