@@ -35,6 +35,8 @@ func mountAll() error {
 	for to, from := range map[string]string{"/dev/fd": "/proc/self/fd", "/dev/stdin": "/proc/self/fd/0", "/dev/stdout": "/proc/self/fd/1", "/dev/stderr": "/proc/self/fd/2"} {
 		_ = os.Symlink(from, to)
 	}
+	// Without this the kernel drops lines of a busy writer to its log.
+	_ = os.WriteFile("/proc/sys/kernel/printk_devkmsg", []byte("on\n"), 0)
 	if _, err := os.Stat("/sys/firmware/efi"); err == nil {
 		// Missing where the module is not in the ramdisk; nothing here depends on it.
 		_ = sys.Mount("efivarfs", "/sys/firmware/efi/efivars", "efivarfs", "nosuid,noexec,nodev")

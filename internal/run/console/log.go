@@ -53,8 +53,6 @@ func Uptime() time.Duration {
 func (l *Log) Attach(path string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// Without this the kernel drops lines of a busy writer.
-	_ = os.WriteFile("/proc/sys/kernel/printk_devkmsg", []byte("on\n"), 0)
 	l.kmsg, _ = sys.OpenKmsg()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("open boot log: %w", err)
