@@ -43,6 +43,9 @@ const (
 	EventNote     = "note"     // Message for the operator
 )
 
+// PhaseCheck is the phase of a deployment before its first write.
+const PhaseCheck = "check"
+
 // Event is one thing that happened on a machine. Those with an Order are
 // idempotent by (Order, Attempt, Seq), others by (BootID, Seq).
 type Event struct {

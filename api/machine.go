@@ -49,10 +49,11 @@ type Stamp struct {
 	Note string    `json:"note,omitempty"`
 }
 
-// ApproveRequest changes a machine's approval or name.
+// ApproveRequest changes a machine's approval, name or boot set.
 type ApproveRequest struct {
 	Approval string `json:"approval,omitempty"` // default "approved"
 	Name     string `json:"name,omitempty"`
+	BootSet  string `json:"boot_set,omitempty"` // pin this one; "default" unpins
 }
 
 // PowerRequest switches a machine. Boot, with "on" or "cycle", is "pxe" or

@@ -72,7 +72,7 @@ func newMachineShowCommand(e *env) *cobra.Command {
 }
 
 func newMachineApproveCommand(e *env) *cobra.Command {
-	var name string
+	var name, bootSet string
 	var hold, retire bool
 	cmd := &cobra.Command{
 		Use:   "approve REF",
@@ -85,11 +85,13 @@ func newMachineApproveCommand(e *env) *cobra.Command {
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.Flags().StringVar(&name, "name", "", "give it this name")
+	cmd.Flags().StringVar(&bootSet, "boot-set", "", `netboot it with this boot set from now on ("default": with the default one)`)
+	mustComplete(cmd, "boot-set", completer(bootSetNames))
 	cmd.Flags().BoolVar(&hold, "hold", false, "park it")
 	cmd.Flags().BoolVar(&retire, "retire", false, "serve it no more")
 	cmd.MarkFlagsMutuallyExclusive("hold", "retire")
 	cmd.RunE = withClient(func(cmd *cobra.Command, c *client.Client, args []string) error {
-		req := api.ApproveRequest{Approval: api.ApprovalApproved, Name: name}
+		req := api.ApproveRequest{Approval: api.ApprovalApproved, Name: name, BootSet: bootSet}
 		switch {
 		case hold:
 			req.Approval = api.ApprovalHeld

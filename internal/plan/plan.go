@@ -112,10 +112,10 @@ func ours(in Input, d disk.Info) bool {
 
 // Phases of a deployment, in api.Event and api.Result.
 const (
-	PhaseCheck  = "check"  // everything that can fail before the first write
-	PhaseWrite  = "write"  // download, decompress and write, in one pass
-	PhaseVerify = "verify" // the download's size and hash, the disk's cache
-	PhaseFinish = "finish" // partition tables
+	PhaseCheck  = api.PhaseCheck // everything that can fail before the first write
+	PhaseWrite  = "write"        // download, decompress and write, in one pass
+	PhaseVerify = "verify"       // the download's size and hash, the disk's cache
+	PhaseFinish = "finish"       // partition tables
 )
 
 func steps(in Input, d *disk.Info) []api.PlanStep {

@@ -124,7 +124,7 @@ func (w *work) esp(ctx context.Context) error {
 		append([]string{"grub-mkimage", "-O", "x86_64-efi", "-p", "/EFI/BOOT", "-c", "early.cfg", "-o", "bootx64.efi"}, mods...),
 		append([]string{"grub-mkimage", "-O", "i386-pc", "-p", "/boot/grub", "-c", "early.cfg", "-o", "core.img", "biosdisk"}, grubModules...),
 		{"truncate", "-s", strconv.Itoa(espSize * sector), "esp.img"},
-		{"mkfs.vfat", "-F", "32", "-n", "ESP", "-i", "6b617265", "esp.img"},
+		{"mkfs.vfat", "-F", "32", "-n", "BAREROOT", "-i", "6b617265", "esp.img"},
 		{"mmd", "-i", "esp.img", "::EFI", "::EFI/BOOT"},
 		{"mcopy", "-i", "esp.img", "bootx64.efi", "::EFI/BOOT/BOOTX64.EFI"},
 	}

@@ -53,7 +53,7 @@ func hostRecipe(root string) (recipe, error) {
 		return recipe{}, fmt.Errorf("the host runs %q; system images are made on Debian or Ubuntu only", rel["ID"])
 	}
 	r := recipe{
-		Version: 1, Distro: rel["ID"], Suite: rel["VERSION_CODENAME"],
+		Version: 2, Distro: rel["ID"], Suite: rel["VERSION_CODENAME"],
 		Packages: []string{"systemd-sysv", "systemd-resolved", "udev", "dbus", "kmod", kernel, "initramfs-tools",
 			"zstd", "iproute2", "e2fsprogs", "fdisk", "login", "passwd"},
 		Overlay: overlay(rel["ID"], string(b)),

@@ -167,6 +167,9 @@ func (s *Service) startAgain(t *store.Tx, m *store.Machine, o *store.Order, r or
 	if err := s.tell(t, *o, e); err != nil {
 		return err
 	}
+	if o.Kind == api.KindDeploy && o.Phase != "" && o.Phase != api.PhaseCheck {
+		o.CutAt = o.Phase // the disk may hold this very image already
+	}
 	follow(o, r)
 	o.Message, o.Updated, o.Progress = story, s.now(), nil
 	s.forgetProgress(o.ID)

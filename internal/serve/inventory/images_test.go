@@ -156,7 +156,7 @@ func TestBootSets(t *testing.T) {
 	if m := b.config(b.netboot("boot")); m.Role != "discover" {
 		t.Errorf("role %s", m.Role)
 	}
-	if _, err := b.PinBootSet(b.ctx, testMAC, "second"); err != nil {
+	if _, err := b.Approve(b.ctx, testMAC, api.ApproveRequest{BootSet: "second"}); err != nil {
 		t.Fatal(err)
 	}
 	if d := b.netboot("boot"); d.Set.ID != s.ID {

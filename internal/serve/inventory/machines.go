@@ -134,7 +134,7 @@ func rules(t *store.Tx, m store.Machine) (order.Machine, *store.Order, error) {
 	return out, &o, nil
 }
 
-// Approve changes a machine's approval or name. Approving releases it from
+// Approve changes a machine's approval, name or pinned boot set. Approving releases it from
 // the boot-loop guard and clears its warnings: someone has read them.
 func (s *Service) Approve(ctx context.Context, ref string, r api.ApproveRequest) (*api.Machine, error) {
 	if r.Approval == "" {
@@ -156,24 +156,20 @@ func (s *Service) Approve(ctx context.Context, ref string, r api.ApproveRequest)
 			}
 			m.Name = r.Name
 		}
+		switch r.BootSet {
+		case "":
+		case "default":
+			m.BootSet = ""
+		default:
+			if _, err := t.BootSet(r.BootSet); err != nil {
+				return missing(err, "no boot set %q; see: bareroot boot list", r.BootSet)
+			}
+			m.BootSet = r.BootSet
+		}
 		m.Approval, m.Reason = r.Approval, ""
 		if r.Approval == api.ApprovalApproved {
 			m.GuardSince, m.Warnings = s.now(), nil
 		}
-		return nil
-	})
-}
-
-// PinBootSet makes the machine boot the named boot set instead of the
-// default one; "" unpins it.
-func (s *Service) PinBootSet(ctx context.Context, ref, name string) (*api.Machine, error) {
-	return s.change(ctx, ref, func(t *store.Tx, m *store.Machine) error {
-		if name != "" {
-			if _, err := t.BootSet(name); err != nil {
-				return missing(err, "no boot set %q; see: bareroot boot list", name)
-			}
-		}
-		m.BootSet = name
 		return nil
 	})
 }

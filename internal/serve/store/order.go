@@ -23,12 +23,12 @@ type spec struct {
 	Root   *api.RootSpec   `json:"root,omitempty"`
 }
 
-const orderColumns = `n, id, machine, kind, spec, spec_hash, state, attempt, restarts, boot, phase, message, progress, result, created, updated`
+const orderColumns = `n, id, machine, kind, spec, spec_hash, state, attempt, restarts, boot, phase, cut_at, message, progress, result, created, updated`
 
 func scanOrder(r scanner) (o Order, err error) {
 	var sp, progress, result string
 	var created, updated int64
-	err = r.Scan(&o.N, &o.ID, &o.Machine, &o.Kind, &sp, &o.SpecHash, &o.State, &o.Attempt, &o.Restarts, &o.Boot, &o.Phase, &o.Message, &progress, &result, &created, &updated)
+	err = r.Scan(&o.N, &o.ID, &o.Machine, &o.Kind, &sp, &o.SpecHash, &o.State, &o.Attempt, &o.Restarts, &o.Boot, &o.Phase, &o.CutAt, &o.Message, &progress, &result, &created, &updated)
 	if err != nil {
 		return o, err
 	}
@@ -69,10 +69,10 @@ func (t *Tx) PutOrder(o Order) error {
 			return fmt.Errorf("put order %s: %w", o.ID, err)
 		}
 	}
-	return t.exec("put order "+o.ID, `INSERT INTO orders (`+orderColumns+`) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
-		ON CONFLICT (id) DO UPDATE SET state=excluded.state, attempt=excluded.attempt, restarts=excluded.restarts, boot=excluded.boot, phase=excluded.phase,
+	return t.exec("put order "+o.ID, `INSERT INTO orders (`+orderColumns+`) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+		ON CONFLICT (id) DO UPDATE SET state=excluded.state, attempt=excluded.attempt, restarts=excluded.restarts, boot=excluded.boot, phase=excluded.phase, cut_at=excluded.cut_at,
 		message=excluded.message, progress=excluded.progress, result=excluded.result, updated=excluded.updated`,
-		o.N, o.ID, o.Machine, o.Kind, string(sp), o.SpecHash, o.State, o.Attempt, o.Restarts, o.Boot, o.Phase, o.Message, string(progress), string(result), nanos(o.Created), nanos(o.Updated))
+		o.N, o.ID, o.Machine, o.Kind, string(sp), o.SpecHash, o.State, o.Attempt, o.Restarts, o.Boot, o.Phase, o.CutAt, o.Message, string(progress), string(result), nanos(o.Created), nanos(o.Updated))
 }
 
 // Order finds an order by id.

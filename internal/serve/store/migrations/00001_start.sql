@@ -51,6 +51,7 @@ CREATE TABLE orders (
   restarts  INTEGER NOT NULL DEFAULT 0,
   boot      TEXT NOT NULL DEFAULT '',    -- attempt id of the boot it was sent to
   phase     TEXT NOT NULL DEFAULT '',
+  cut_at    TEXT NOT NULL DEFAULT '',    -- phase in which an earlier attempt was cut, past the first write
   message   TEXT NOT NULL DEFAULT '',
   progress  TEXT NOT NULL DEFAULT '',
   result    TEXT NOT NULL DEFAULT '',
