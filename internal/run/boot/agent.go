@@ -34,11 +34,18 @@ func (r *restarts) allow(now time.Time) bool {
 	return len(r.times) < r.max
 }
 
+// settleLimit bounds the wait for drivers before the agent starts.
+const settleLimit = 30 * time.Second
+
 // runAgent starts bareroot-agent and does what it leaves behind. It returns
 // without an error when the boot goes on to a root.
 func (b *Boot) runAgent(ctx context.Context) error {
 	if _, err := os.Stat(rdconf.AgentPath); err != nil {
 		return fmt.Errorf("role %s: %w (this ramdisk was built without the agent)", b.role(), err)
+	}
+	// An inventory taken before the disks' drivers are loaded would lack disks.
+	if !b.devices.Settle(ctx, settleLimit) {
+		b.log.Warnf("drivers are still being loaded after %s; the agent starts now", settleLimit)
 	}
 	crash := restarts{max: 3, within: time.Minute}
 	for {

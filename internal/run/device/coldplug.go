@@ -12,8 +12,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"bareroot/internal/run/console"
 )
@@ -35,6 +37,9 @@ type Manager struct {
 	wake    *sync.Cond
 	busy    int
 	closed  bool
+	walked  bool             // the first coldplug is through
+	seq     uint64           // of the newest uevent handled
+	first   uint64           // the kernel's number when the socket was opened
 	blocks  map[string]Block // by kernel name
 	changed chan struct{}    // closed and replaced whenever something changed
 }
@@ -48,6 +53,7 @@ func Start(ctx context.Context, log *console.Log, mods *Modules) (*Manager, erro
 	}
 	m := newManager(log, mods, "/sys", "/dev")
 	m.sock = s
+	m.first = m.kernelSeq()
 	ctx, m.cancel = context.WithCancel(ctx)
 	for range runtime.NumCPU() + 2 {
 		m.wg.Add(1)
@@ -55,7 +61,14 @@ func Start(ctx context.Context, log *console.Log, mods *Modules) (*Manager, erro
 	}
 	m.wg.Add(2)
 	go func() { defer m.wg.Done(); m.listen(ctx) }()
-	go func() { defer m.wg.Done(); m.Coldplug(ctx) }()
+	go func() {
+		defer m.wg.Done()
+		m.Coldplug(ctx)
+		m.mu.Lock()
+		m.walked = true
+		m.notify()
+		m.mu.Unlock()
+	}()
 	return m, nil
 }
 
@@ -120,7 +133,9 @@ func (m *Manager) listen(ctx context.Context) {
 		u, err := m.sock.read(ctx, buf)
 		if errors.Is(err, errLost) {
 			m.Log.Warnf("the kernel dropped device events; all devices are looked at again")
+			last := m.kernelSeq()
 			m.Coldplug(ctx)
+			m.handled(last)
 			continue
 		}
 		if err != nil {
@@ -141,6 +156,55 @@ func (m *Manager) listen(ctx context.Context) {
 			if u.Modalias != "" {
 				m.want(u.Modalias)
 			}
+		}
+		n, _ := strconv.ParseUint(u.Seq, 10, 64)
+		m.handled(n)
+	}
+}
+
+// handled notes that uevents up to seq were handled.
+func (m *Manager) handled(seq uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if seq > m.seq {
+		m.seq = seq
+		m.notify()
+	}
+}
+
+// kernelSeq is the number of the newest uevent that the kernel made.
+func (m *Manager) kernelSeq() uint64 {
+	b, err := os.ReadFile(filepath.Join(m.sys, "kernel/uevent_seqnum"))
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
+	return n
+}
+
+// Settle waits until the devices of the machine have their drivers: all were
+// looked at, no module is queued or loading, and every uevent was handled.
+// What a driver finds later, such as a disk on a slow bus, is not waited for.
+func (m *Manager) Settle(ctx context.Context, limit time.Duration) bool {
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	for {
+		m.mu.Lock()
+		changed := m.changed
+		idle := m.walked && m.busy == 0 && len(m.queue[0])+len(m.queue[1]) == 0
+		seq := m.seq
+		m.mu.Unlock()
+		// Events from before our socket was opened never come; no module of ours
+		// caused them.
+		if idle && seq >= m.kernelSeq() || idle && m.kernelSeq() == m.first {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-t.C:
+			return false
+		case <-ctx.Done():
+			return false
 		}
 	}
 }
@@ -226,11 +290,4 @@ func (m *Manager) Changed() <-chan struct{} {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.changed
-}
-
-// Idle says whether no module is queued or being loaded.
-func (m *Manager) Idle() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.busy == 0 && len(m.queue[0])+len(m.queue[1]) == 0
 }

@@ -238,3 +238,36 @@ func errText(err error) string {
 	}
 	return err.Error()
 }
+
+func TestSettle(t *testing.T) {
+	sys := t.TempDir()
+	m := newManager(console.NewLog(&strings.Builder{}), nil, sys, t.TempDir())
+	seq := func(n string) {
+		if err := errors.Join(os.MkdirAll(filepath.Join(sys, "kernel"), 0o755), os.WriteFile(filepath.Join(sys, "kernel/uevent_seqnum"), []byte(n+"\n"), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seq("7")
+	m.first = 5
+	if m.Settle(t.Context(), time.Millisecond) {
+		t.Error("settled before the devices were looked at")
+	}
+	m.walked = true
+	if m.Settle(t.Context(), time.Millisecond) {
+		t.Error("settled with uevents outstanding")
+	}
+	m.handled(7)
+	m.busy = 1
+	if m.Settle(t.Context(), time.Millisecond) {
+		t.Error("settled while a module loads")
+	}
+	done := make(chan bool)
+	go func() { done <- m.Settle(t.Context(), 30*time.Second) }()
+	m.mu.Lock()
+	m.busy = 0
+	m.notify()
+	m.mu.Unlock()
+	if !<-done {
+		t.Error("did not settle")
+	}
+}
