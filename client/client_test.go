@@ -222,7 +222,7 @@ func TestErrors(t *testing.T) {
 		},
 		"a proxy's 404 is no problem document": {give: text(404, "text/html", "<h1>nope"), want: "404 Not Found"},
 		"a page instead of JSON":               {give: text(200, "text/html; charset=utf-8", "<h1>hi"), want: `"text/html", not JSON`},
-		"a redirect is not followed":           {give: http.RedirectHandler("/x", 302), want: "302 Found"},
+		"a redirect is not followed":           {give: http.RedirectHandler("/x", http.StatusFound), want: "302 Found"},
 		"cut JSON":                             {give: text(200, "application/json", `{"id":`), want: "unexpected end"},
 		"hangs up":                             {give: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), want: "EOF"},
 	}

@@ -153,7 +153,7 @@ func TestLiveRoot(t *testing.T) {
 	}
 	for range 2 {
 		v.Expect(`overlay written on overlay`, boundBoot)
-		v.Expect(`fstab: #.*LABEL=root / ext4.* LABEL=data /data`, time.Minute)
+		v.Expect(`fstab: # live root: LABEL=root / ext4.* LABEL=data /data`, time.Minute)
 		v.Expect(`pid 1 `, time.Minute)
 		v.Expect(liveReached, time.Minute)
 		v.PowerCut()

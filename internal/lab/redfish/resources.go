@@ -227,7 +227,7 @@ func (s *Service) patch(w http.ResponseWriter, r *http.Request) error {
 	}
 	on, target := info.Enabled, info.Target
 	for k, v := range boot {
-		allowed := []string{}
+		var allowed []string
 		switch k {
 		case "BootSourceOverrideEnabled":
 			on, allowed = v, enableds

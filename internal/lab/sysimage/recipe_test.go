@@ -63,7 +63,7 @@ func TestHostRecipe(t *testing.T) {
 			}
 			other := r
 			other.Packages = append(other.Packages[:len(r.Packages):len(r.Packages)], "more")
-			if r.hash() == other.hash() || r.hash() != r.hash() {
+			if again := r; r.hash() == other.hash() || r.hash() != again.hash() {
 				t.Error("the hash does not follow the recipe")
 			}
 		})

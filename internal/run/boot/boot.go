@@ -98,6 +98,9 @@ func (b *Boot) run(ctx context.Context) {
 	}
 	b.bootID = readLine("/proc/sys/kernel/random/boot_id")
 	b.report.bootID = b.bootID
+	// A machine without hardware randomness gathers its own only while
+	// somebody waits for it, and DHCP's transaction id does not: this does.
+	go func() { _, _ = unix.Getrandom(make([]byte, 1), 0) }() // ends within seconds, whatever happens
 	r := Runner{Stages: b.stages(), Before: b.shellBefore, Failed: b.failed}
 	if err := r.Run(ctx); err != nil {
 		return
