@@ -40,9 +40,52 @@ type Options struct {
 	Busybox     string
 	BuildID     string // that init and agent must carry
 
+	Hostonly     bool
+	HostonlyMode string // "sloppy" if empty, or "strict"
+	HostRoot     string // where sys, proc and etc of the host are; "/" if empty
+
+	// Features by name or alias. If Features is not empty, exactly these and
+	// what they need; otherwise the defaults and AddFeatures. ForceFeatures are
+	// AddFeatures that are not judged by the host and win over OmitFeatures.
+	Features, AddFeatures, ForceFeatures, OmitFeatures []string
+
+	// Kernel modules by name, or folders of them ("=drivers/net/ethernet"). If
+	// Drivers is not empty, only these and what they need.
+	Drivers, AddDrivers, ForceDrivers, OmitDrivers, Filesystems []string
+
+	Install         []string // programs found in the usual folders below Sysroot, or paths
+	InstallOptional []string
+	Include         []Include
+	Hooks           []Hook
+	Extra           []ExtraFile
+	Tools           string   // "busybox" if empty, or "distro"
+	Firmware        []string // "needed" if empty, "all", "none", or patterns
+	OmitFirmware    []string
+	Microcode       bool
+
+	Compress      string // "zstd" if empty, xz, gzip, lz4, none, best
+	CompressLevel int    // 0: the compression's default
+	NoKernel      bool   // no kernel modules and no firmware
+	KernelOnly    bool   // kernel modules and firmware only
+	SizeBudget    int64  // bytes that the ramdisk may have; 0 for any
+
 	ModTime  time.Time // of every file in the ramdisk
 	Jobs     int       // workers; one a core if 0
 	Progress func(Progress)
+}
+
+// Include copies a file or the content of a folder into the ramdisk.
+type Include struct{ Src, Dst string }
+
+// Hook is a program that init runs at a stage of the boot.
+type Hook struct{ Stage, File string }
+
+// ExtraFile is a file of the ramdisk with given content.
+type ExtraFile struct {
+	Path string // without leading slash
+	Mode uint32
+	Data []byte
+	Why  string
 }
 
 // Progress tells how far a build is.
