@@ -3,14 +3,16 @@
 // same run, and prints the rates of raw image bytes and their ratio.
 //
 //	go run ./bench/deploy -image FILE.zst -disk DEVICE_OR_FILE [-runs 3]
-//	deploy-bench -url URL -sha256 HEX -size N -disk DEVICE         (in a guest: CGO_ENABLED=0 go build ./bench/deploy)
+//	go run ./bench/deploy/guest -image FILE.zst                     runs it in a virtual machine
 //
 // THE DISK IS OVERWRITTEN. A peer that is missing prints "not measured".
 // bareroot also checks the hash, holds the partition table back and zeroes
-// holes; the peer writes every byte.
+// holes; the peer writes every byte. Each pair of runs gives one ratio; the
+// result is their median.
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -22,7 +24,10 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime/pprof"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"bareroot/api"
@@ -39,15 +44,24 @@ func main() {
 	flag.Int64Var(&src.Size, "size", 0, "bytes as downloaded")
 	target := flag.String("disk", "", "block device or file; it is overwritten")
 	runs := flag.Int("runs", 3, "of each")
+	raw := flag.Bool("raw", false, "the image is not compressed")
+	profile := flag.String("profile", "", "URL to PUT a CPU profile of each of our runs below")
 	flag.Parse()
 	src.Format, src.Compression = "raw", "zstd"
-	if err := bench(context.Background(), *image, src, *target, *runs); err != nil {
+	if *raw {
+		src.Compression = ""
+	}
+	if err := bench(context.Background(), *image, src, *target, *runs, *profile); err != nil {
 		fmt.Fprintln(os.Stderr, "bench deploy:", err)
 		os.Exit(1)
 	}
 }
 
-func bench(ctx context.Context, image string, src api.Source, target string, runs int) error {
+// sample is one run: seconds by the wall clock, and of CPU in user and system
+// mode, children included.
+type sample struct{ wall, user, system float64 }
+
+func bench(ctx context.Context, image string, src api.Source, target string, runs int, profile string) error {
 	if target == "" || (image == "") == (src.URL == "") || runs < 1 {
 		return errors.New("give -disk, and one of -image and -url")
 	}
@@ -64,38 +78,88 @@ func bench(ctx context.Context, image string, src api.Source, target string, run
 			missing = p + " is not installed"
 		}
 	}
-	var ours, peer []float64
-	var raw int64
-	for range runs {
-		n, t, err := bareroot(ctx, src, target)
+	var ours, peer, ratios []float64
+	var raw, written int64
+	for i := range runs {
+		var n, w int64
+		a, err := timed(syscall.RUSAGE_SELF, func() (err error) { n, w, err = profiled(ctx, src, target, profile, i); return err })
 		if err != nil {
 			return err
 		}
-		raw, ours = n, append(ours, float64(n)/t.Seconds())
-		if missing == "" {
-			t, err := pipeline(ctx, src.URL, target)
-			if err != nil {
-				return err
-			}
-			peer = append(peer, float64(n)/t.Seconds())
+		raw, written = n, w
+		ours = append(ours, float64(n)/1e6/a.wall)
+		if missing != "" {
+			fmt.Printf("round %d: bareroot %s\n", i+1, a.rate(n))
+			continue
 		}
+		b, err := timed(syscall.RUSAGE_CHILDREN, func() error { return pipeline(ctx, src, target) })
+		if err != nil {
+			return err
+		}
+		peer, ratios = append(peer, float64(n)/1e6/b.wall), append(ratios, b.wall/a.wall)
+		fmt.Printf("round %d: bareroot %s; peer %s; ratio %.2f\n", i+1, a.rate(n), b.rate(n), b.wall/a.wall)
 	}
-	fmt.Printf("image: %.0f MB raw, %.0f MB compressed; best of %d\n", float64(raw)/1e6, float64(src.Size)/1e6, runs)
-	fmt.Printf("bareroot                        %7.1f MB/s\n", best(ours)/1e6)
+	fmt.Printf("image: %.0f MB raw, %.0f MB not zeros, %.0f MB to download; median [min-max] of %d\n", float64(raw)/1e6, float64(written)/1e6, float64(src.Size)/1e6, runs)
+	fmt.Printf("bareroot                        %s MB/s\n", spread(ours))
 	if missing != "" {
 		fmt.Printf("curl | zstd -dc | dd            not measured (%s)\n", missing)
 		return nil
 	}
-	fmt.Printf("curl | zstd -dc | dd            %7.1f MB/s\nratio                           %7.2f\n", best(peer)/1e6, best(ours)/best(peer))
+	fmt.Printf("curl | zstd -dc | dd            %s MB/s\nratio                           %s\n", spread(peer), spread(ratios))
 	return nil
 }
 
-func best(v []float64) float64 {
-	b := v[0]
-	for _, x := range v {
-		b = max(b, x)
+func (s sample) rate(n int64) string {
+	return fmt.Sprintf("%.1f s, %.1f MB/s (CPU %.1f user + %.1f system)", s.wall, float64(n)/1e6/s.wall, s.user, s.system)
+}
+
+func timed(who int, f func() error) (sample, error) {
+	var before, after syscall.Rusage
+	if err := syscall.Getrusage(who, &before); err != nil {
+		return sample{}, err
 	}
-	return b
+	start := time.Now()
+	err := f()
+	wall := time.Since(start).Seconds()
+	if err := syscall.Getrusage(who, &after); err != nil {
+		return sample{}, err
+	}
+	seconds := func(a, b syscall.Timeval) float64 { return float64(b.Nano()-a.Nano()) / 1e9 }
+	return sample{wall, seconds(before.Utime, after.Utime), seconds(before.Stime, after.Stime)}, err
+}
+
+func spread(v []float64) string {
+	v = slices.Sorted(slices.Values(v))
+	return fmt.Sprintf("%7.2f [%.2f-%.2f]", v[len(v)/2], v[0], v[len(v)-1])
+}
+
+// profiled is one of our runs, with a CPU profile if a URL is given for it.
+func profiled(ctx context.Context, src api.Source, target, profile string, i int) (raw, written int64, err error) {
+	if profile == "" {
+		return bareroot(ctx, src, target)
+	}
+	var b bytes.Buffer
+	if err := pprof.StartCPUProfile(&b); err != nil {
+		return 0, 0, err
+	}
+	raw, written, err = bareroot(ctx, src, target)
+	pprof.StopCPUProfile()
+	if err != nil {
+		return 0, 0, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, fmt.Sprintf("%scpu%d.pprof", profile, i+1), &b)
+	if err != nil {
+		return 0, 0, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, 0, err
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return 0, 0, fmt.Errorf("keep the profile: the server answered %s", resp.Status)
+	}
+	return raw, written, nil
 }
 
 // serve hands the image out on loopback and fills in src.
@@ -121,7 +185,7 @@ func serve(image string, src *api.Source) (stop func(), err error) {
 	return func() { s.Close(); <-done }, nil
 }
 
-func bareroot(ctx context.Context, src api.Source, target string) (int64, time.Duration, error) {
+func bareroot(ctx context.Context, src api.Source, target string) (raw, written int64, err error) {
 	dev, err := disk.Open(target)
 	if err != nil {
 		return 0, 0, err
@@ -133,19 +197,20 @@ func bareroot(ctx context.Context, src api.Source, target string) (int64, time.D
 		Disks: func(context.Context) ([]disk.Info, error) { return []disk.Info{info}, nil },
 	}
 	var rep result
-	start := time.Now()
 	err = d.Run(ctx, api.Order{ID: "bench", Attempt: 1, Deploy: &api.DeploySpec{Image: src}}, &rep)
-	return rep.r.ImageBytes, time.Since(start), err
+	return rep.r.ImageBytes, rep.r.BytesWritten, err
 }
 
-func pipeline(ctx context.Context, url, target string) (time.Duration, error) {
-	start := time.Now()
-	c := exec.CommandContext(ctx, "sh", "-c", `curl -sfS "$1" | zstd -dcq | dd of="$2" bs=4M iflag=fullblock oflag=direct conv=notrunc,fsync status=none`, "sh", url, target)
-	out, err := c.CombinedOutput()
-	if err != nil {
-		return 0, fmt.Errorf("curl | zstd | dd: %w: %s", err, strings.TrimSpace(string(out)))
+func pipeline(ctx context.Context, src api.Source, target string) error {
+	decode := "| zstd -dcq "
+	if src.Compression == "" {
+		decode = ""
 	}
-	return time.Since(start), nil
+	c := exec.CommandContext(ctx, "sh", "-c", `curl -sfS "$1" `+decode+`| dd of="$2" bs=4M iflag=fullblock oflag=direct conv=notrunc,fsync status=none`, "sh", src.URL, target)
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("curl %s| dd: %w: %s", decode, err, strings.TrimSpace(string(out)))
+	}
+	return nil
 }
 
 // result keeps what the role reports at its end.
