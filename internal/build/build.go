@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"bareroot/internal/bootset"
+	"bareroot/internal/build/cache"
+	"bareroot/internal/build/feature"
 )
 
 // Roles that a ramdisk can be built for, the most specific first: the first one
@@ -68,6 +70,8 @@ type Options struct {
 	NoKernel      bool   // no kernel modules and no firmware
 	KernelOnly    bool   // kernel modules and firmware only
 	SizeBudget    int64  // bytes that the ramdisk may have; 0 for any
+
+	Cache *cache.Cache // of finished work; nil for none
 
 	ModTime  time.Time // of every file in the ramdisk
 	Jobs     int       // workers; one a core if 0
@@ -207,3 +211,6 @@ func IsInputError(err error) bool {
 	var in inputError
 	return errors.As(err, &in)
 }
+
+// ListFeatures returns all features, in a fixed order.
+func ListFeatures() []feature.Info { return feature.All() }

@@ -30,7 +30,13 @@ type Info struct {
 	Required []string
 	Files    []File
 	Config   []string // kernel options that must be set, CONFIG_ left out
-	Cmdline  []string // words added to the command line
+	Users    []string // that its programs run as, taken from the sysroot's etc/passwd
+
+	Role      string // the role that the ramdisk gets by it
+	Generic   bool   // it stands for the generic set of kernel modules
+	Busybox   bool   // it stands for busybox and its applets
+	Microcode bool   // it stands for the microcode segment
+	HMAC      bool   // the .hmac file of each installed program and library is wanted
 }
 
 // Binary is a program of the sysroot.
@@ -43,5 +49,6 @@ type Binary struct {
 // File is a file or folder of the sysroot; a pattern may have *.
 type File struct {
 	Path     string
+	Package  string
 	Optional bool
 }

@@ -1,0 +1,12 @@
+package feature
+
+var bridge = Info{
+	Name:     "bridge",
+	Aliases:  []string{"brctl"},
+	About:    "the bridge module. init understands bridge= and does not carry it out yet",
+	When:     Named,
+	Needs:    []string{"network"},
+	Modules:  []string{"stp", "llc"},
+	Required: []string{"bridge"},
+	Config:   []string{"BRIDGE"},
+}
