@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"bareroot/api"
 	"bareroot/client"
@@ -21,6 +22,10 @@ import (
 	"bareroot/internal/stream"
 	"bareroot/internal/version"
 )
+
+// patience is for how long a deployment waits for a server or a cable that is
+// away: a machine whose disk is half written has nothing better to do.
+const patience = 15 * time.Minute
 
 // work puts the parts together, runs the loop, and leaves the outcome.
 func work(ctx context.Context, f files, console io.Writer) error {
@@ -47,7 +52,7 @@ func work(ctx context.Context, f files, console io.Writer) error {
 		Roles: map[string]agent.Role{
 			api.KindDiscover: &role.Discover{Gather: g.Gather},
 			api.KindDeploy: &role.Deploy{
-				Fetch:   &stream.Fetcher{Client: hc, Token: s.Token, Origin: s.Server.URL, Log: logger(out)},
+				Fetch:   &stream.Fetcher{Client: hc, Token: s.Token, Origin: s.Server.URL, Log: logger(out), Patience: patience},
 				Disks:   g.Disks,
 				Console: out,
 			},

@@ -28,6 +28,14 @@ func Bytes(n int64) string {
 	return fmt.Sprintf("%.0f %s", f, unit)
 }
 
+// Count is a number of things: "1 disk", "2 disks".
+func Count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 // Rate is bytes per second.
 func Rate(n int64) string { return Bytes(n) + "/s" }
 

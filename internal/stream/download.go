@@ -36,10 +36,11 @@ type download struct {
 	off    int64 // bytes delivered and hashed
 	size   int64 // in all, 0 while unknown
 	sum    hash.Hash
-	etag   string // strong, from the first answer
-	kind   string // Content-Type of the newest answer
-	failed int    // tries without progress
-	base   int64  // off when failed was last reset
+	etag   string    // strong, from the first answer
+	kind   string    // Content-Type of the newest answer
+	failed int       // tries without progress
+	stuck  time.Time // when the first of these failed
+	base   int64     // off when failed was last reset
 
 	body   io.ReadCloser
 	skip   int64 // bytes to drop: the server ignored Range
@@ -140,11 +141,13 @@ func (d *download) again(err error) error {
 	if e := d.parent.Err(); e != nil {
 		return fmt.Errorf("download %s: stopped after %d bytes: %w", d.src.URL, d.off, context.Cause(d.parent))
 	}
-	d.failed++
-	if d.failed >= d.tries {
+	if d.failed++; d.failed == 1 {
+		d.stuck = time.Now()
+	}
+	if d.failed >= d.tries && time.Since(d.stuck) >= d.f.Patience {
 		return fmt.Errorf("download %s: gave up at byte %d after %d tries: %w", d.src.URL, d.off, d.failed, err)
 	}
-	pause := min(d.pause<<(d.failed-1), maxPause)
+	pause := min(d.pause<<min(d.failed-1, 10), maxPause)
 	d.log.Warn("download broken, trying again", "url", d.src.URL, "at", d.off, "try", d.failed, "in", pause.String(), "error", err)
 	t := time.NewTimer(pause)
 	defer t.Stop()

@@ -44,6 +44,8 @@ type Fetcher struct {
 	Tries int           // in a row without progress, 0 = 8
 	Idle  time.Duration // longest silence of the server, 0 = 30 s
 	Pause time.Duration // before the second try, doubled up to 15 s; 0 = 0.5 s
+	// Patience is for how long without progress it goes on beyond Tries.
+	Patience time.Duration
 }
 
 // MismatchError is a download that is not what was ordered.

@@ -307,3 +307,44 @@ func FuzzContentRange(f *testing.F) {
 		}
 	})
 }
+
+// TestPatience: an outage that outlasts the tries is waited for.
+func TestPatience(t *testing.T) {
+	data := randomBytes(1000)
+	for name, tc := range map[string]struct {
+		patience time.Duration
+		back     int32 // the call that is answered again
+		want     string
+	}{
+		"waits":    {time.Minute, 20, ""},
+		"gives up": {50 * time.Millisecond, 1 << 30, "gave up at byte 0 after"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var calls atomic.Int32
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if calls.Add(1) < tc.back {
+					http.Error(w, "away", http.StatusBadGateway)
+					return
+				}
+				w.Write(data)
+			}))
+			defer s.Close()
+			f := Fetcher{Tries: 2, Pause: time.Nanosecond, Patience: tc.patience}
+			in, err := f.Open(t.Context(), api.Source{URL: s.URL, SHA256: sumOf(data), Size: int64(len(data))})
+			if tc.want != "" {
+				if err == nil || !strings.Contains(err.Error(), tc.want) || calls.Load() <= 2 {
+					t.Fatalf("%v after %d calls", err, calls.Load())
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer in.Close()
+			if got, err := io.ReadAll(in); err != nil || !bytes.Equal(got, data) {
+				t.Fatalf("%d bytes, %v", len(got), err)
+			}
+		})
+	}
+}

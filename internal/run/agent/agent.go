@@ -139,7 +139,7 @@ func (a *Agent) reportFacts(ctx context.Context, t *trouble) bool {
 	switch {
 	case err == nil:
 		t.over()
-		a.post(api.Event{Kind: api.EventBoot, Phase: "discovered", Message: fmt.Sprintf("%d disks, %d network interfaces", len(f.Disks), len(f.NICs))})
+		a.post(api.Event{Kind: api.EventBoot, Phase: "discovered", Message: human.Count(len(f.Disks), "disk") + ", " + human.Count(len(f.NICs), "network interface")})
 		return true
 	case errors.As(err, &p) && p.Status >= 400 && p.Status < 500 && p.Status != http.StatusUnauthorized:
 		a.say("%v", err)

@@ -295,7 +295,7 @@ func TestCancelled(t *testing.T) {
 		})
 		a, _ := newAgent(f, map[string]Role{api.KindDeploy: r})
 		a.Run(t.Context())
-		want := []string{"#1000 boot: 0 disks, 0 network interfaces", "o#1 state running", "o#2 progress", "o#3 state cancelled: cancelled by the operator (context canceled)", "r#1 state done: rebooting"}
+		want := []string{"#1000 boot: 0 disks, 0 network interfaces", "o#1 state running", "o#2 progress", "o#3 state cancelled: cancelled by the operator", "r#1 state done: rebooting"}
 		if diff := cmp.Diff(want, brief(f.events)); diff != "" {
 			t.Error(diff)
 		}

@@ -83,7 +83,11 @@ func (a *Agent) carryOut(ctx context.Context, r Role, o api.Order, rep *reporter
 			fmt.Fprintf(a.Console, "%s", debug.Stack())
 			err = fmt.Errorf("internal error: %v", p)
 		}
-		if c := context.Cause(ctx); err != nil && c != nil {
+		switch c := context.Cause(ctx); {
+		case err == nil || c == nil || errors.Is(err, c):
+		case errors.Is(err, context.Canceled):
+			err = c
+		default:
 			err = fmt.Errorf("%w (%v)", c, err)
 		}
 	}()

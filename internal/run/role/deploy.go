@@ -39,6 +39,9 @@ func (d *Deploy) Run(ctx context.Context, o api.Order, rep Reporter) error {
 		res.BytesWritten = r.writer.Written()
 	}
 	rep.Result(res)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx) // how a read that was cut describes itself helps nobody
+	}
 	if err != nil && r.writing {
 		err = fmt.Errorf("%w (disk %s is marked as unfinished and does not boot)", err, r.diskID)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"bareroot/api"
+	"bareroot/internal/human"
 )
 
 // Discover gathers the machine's facts and reports them.
@@ -21,6 +22,6 @@ func (d *Discover) Run(ctx context.Context, _ api.Order, rep Reporter) error {
 	if err := rep.Facts(ctx, f); err != nil {
 		return err
 	}
-	rep.Note(fmt.Sprintf("reported %d disks and %d network interfaces", len(f.Disks), len(f.NICs)))
+	rep.Note("reported " + human.Count(len(f.Disks), "disk") + " and " + human.Count(len(f.NICs), "network interface"))
 	return nil
 }

@@ -95,6 +95,9 @@ func (in *intake) take(e api.Event) error {
 	if len(e.Message) > maxMessage {
 		e.Message = e.Message[:maxMessage] + " ..."
 	}
+	if err := in.plain(&e); err != nil {
+		return err
+	}
 	told := e.Time
 	if e.Time.IsZero() {
 		e.Time = in.s.now()
@@ -172,10 +175,12 @@ func (in *intake) order(o store.Order, e api.Event, told time.Time) error {
 	if open && e.Phase != "" {
 		o.Phase, in.m.Phase = e.Phase, e.Phase
 	}
-	if open && e.Message != "" {
-		o.Message, in.m.Message, in.m.Failed = e.Message, e.Message, e.Failed
+	if e.Message != "" && (open || o.State == api.StateCancelled && e.State == api.StateCancelled) {
+		// A cancelled machine says afterwards how far it had come.
+		o.Message, in.m.Message = e.Message, e.Message
+		in.m.Failed = e.Failed && !asRule(o).DryRun
 	}
-	if open && e.Kind == api.EventPlan && asRule(o).Writes() {
+	if open && e.Kind == api.EventPlan && asRule(o).Writes() && (e.Plan == nil || len(e.Plan.Steps) > 0) {
 		// From here on the disk may be half written: until the order is done
 		// the machine must not be sent there.
 		in.m.Boot = api.BootDiscover
@@ -202,7 +207,7 @@ func (in *intake) ended(o store.Order, e api.Event) error {
 	}
 	in.after = append(in.after, func() { in.s.forgetProgress(o.ID) })
 	if o.State == api.StateFailed {
-		in.m.Failed = true
+		in.m.Failed = !asRule(o).DryRun // one that writes nothing says nothing about the machine
 		return nil
 	}
 	in.m.Failed = false

@@ -248,6 +248,9 @@ func (s *Service) Cancel(ctx context.Context, id string) (*api.Order, error) {
 		}
 		follow(o, r)
 		o.Message = "cancelled by the operator"
+		if asRule(*o).Boot != "" {
+			m.Message, m.Failed = "order "+o.ID+" was cancelled", false
+		}
 		return nil
 	})
 }

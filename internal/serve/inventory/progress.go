@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bareroot/api"
+	"bareroot/internal/serve/order"
 	"bareroot/internal/serve/store"
 )
 
@@ -74,8 +75,15 @@ func (in *intake) progress(o store.Order, e api.Event) error {
 		return nil
 	}
 	in.m.Phase = e.Phase
+	if e.Message == "" && (!had || old.Phase != e.Phase) {
+		name, err := imageOf(in.t, o)
+		if err != nil {
+			return err
+		}
+		e.Message = order.Doing(o.Kind, e.Phase, name)
+	}
 	if e.Message != "" {
-		in.m.Message, in.m.Failed = e.Message, false
+		o.Message, in.m.Message, in.m.Failed = e.Message, e.Message, false
 	}
 	if !had {
 		if err := stamp(in.t, in.m.ID, in.s.now(), "first progress", fmt.Sprintf("%s %s", o.Kind, o.ID)); err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"bareroot/api"
+	"bareroot/internal/human"
 	"bareroot/internal/serve/order"
 	"bareroot/internal/serve/store"
 )
@@ -81,7 +82,7 @@ func (s *Service) Facts(ctx context.Context, ss *Session, f api.Facts) error {
 		if err := t.PutFacts(m.ID, doc, now); err != nil {
 			return err
 		}
-		return stamp(t, m.ID, now, "discovered", fmt.Sprintf("%d disks, %d interfaces", len(f.Disks), len(f.NICs)))
+		return stamp(t, m.ID, now, "discovered", human.Count(len(f.Disks), "disk")+", "+human.Count(len(f.NICs), "interface"))
 	})
 	if err == nil {
 		s.broker.publish(api.Change{Machine: ss.Machine})
@@ -173,6 +174,11 @@ func (s *Service) deliver(ctx context.Context, ss *Session) (*api.Order, error) 
 		}
 		follow(o, r)
 		o.Message, o.Updated, o.Progress = "", s.now(), nil
+		// What the machine said before is about something else.
+		m.Message, m.Failed = "", false
+		if err := t.PutMachine(m); err != nil {
+			return err
+		}
 		if err := t.PutOrder(*o); err != nil {
 			return err
 		}

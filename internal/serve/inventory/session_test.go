@@ -263,32 +263,80 @@ func TestHalfWrittenDisk(t *testing.T) {
 	b.image("debian", "raw", false)
 	ss := b.boot("boot-1")
 	b.approve()
-	deploy := func(r api.OrderRequest, last string) {
+	deploy := func(r api.OrderRequest, steps []api.PlanStep, last string) {
 		t.Helper()
 		r.Kind, r.Image = api.KindDeploy, "debian"
 		b.place(r)
 		o := b.next(ss)
-		b.tell(ss, api.Event{Order: o.ID, Attempt: 1, Seq: 1000, Kind: api.EventPlan, Plan: &api.Plan{Version: 1, Hash: "h"}},
+		b.tell(ss, api.Event{Order: o.ID, Attempt: 1, Seq: 1000, Kind: api.EventPlan, Plan: &api.Plan{Version: 1, Hash: "h", Steps: steps}},
 			api.Event{Order: o.ID, Attempt: 1, Seq: 1001, Kind: api.EventState, State: last, Message: "m"})
 		if d := b.order(o.ID); d.Plan == nil || d.Plan.Hash != "h" || d.State != last {
 			t.Errorf("%+v", d)
 		}
 	}
+	steps := []api.PlanStep{{Op: "write-image", Disk: "serial-1"}}
 	for _, c := range []struct {
-		r          api.OrderRequest
-		last, boot string
+		r                  api.OrderRequest
+		steps              []api.PlanStep
+		last, boot, status string
 	}{
-		{api.OrderRequest{}, api.StateDone, api.BootDisk},
-		{api.OrderRequest{DryRun: true}, api.StateFailed, api.BootDisk},
-		{api.OrderRequest{DryRun: true}, api.StateDone, api.BootDisk},
-		{api.OrderRequest{}, api.StateFailed, api.BootDiscover},
-		{api.OrderRequest{DryRun: true}, api.StateDone, api.BootDiscover},
+		{api.OrderRequest{}, steps, api.StateDone, api.BootDisk, "deployed"},
+		{api.OrderRequest{DryRun: true}, steps, api.StateFailed, api.BootDisk, "deployed"},
+		{api.OrderRequest{DryRun: true}, steps, api.StateDone, api.BootDisk, "deployed"},
+		{api.OrderRequest{}, nil, api.StateFailed, api.BootDisk, "failed: m"}, // refused: holds data
+		{api.OrderRequest{}, steps, api.StateFailed, api.BootDiscover, "failed: m"},
+		{api.OrderRequest{DryRun: true}, steps, api.StateDone, api.BootDiscover, "discovering"},
 	} {
-		deploy(c.r, c.last)
-		if got := b.machine().Boot; got != c.boot {
-			t.Errorf("%+v, %s: boots %s, want %s", c.r, c.last, got, c.boot)
+		deploy(c.r, c.steps, c.last)
+		if got := b.machine(); got.Boot != c.boot || got.Status != c.status {
+			t.Errorf("%+v, %d steps, %s: boots %s, %s; want %s, %s", c.r, len(c.steps), c.last, got.Boot, got.Status, c.boot, c.status)
 		}
 	}
+}
+
+// TestWhatItSays: the machine's message is about what it does now, in words
+// that people know.
+func TestWhatItSays(t *testing.T) {
+	b := newBench(t)
+	img := b.image("debian", "raw", false)
+	ss := b.boot("boot-1")
+	b.approve()
+	url := "http://10.0.0.1:8080/images/" + img.SHA256
+	seq := 1000
+	tell := func(e api.Event) {
+		t.Helper()
+		seq++
+		e.Seq, e.Attempt = seq, 1
+		b.tell(ss, e)
+	}
+	says := func(want, status string, failed bool) {
+		t.Helper()
+		if m := b.machine(); m.Message != want || m.Status != status || m.Failed != failed {
+			t.Errorf("%q, %s, failed %v; want %q, %s, %v", m.Message, m.Status, m.Failed, want, status, failed)
+		}
+	}
+	b.place(api.OrderRequest{Kind: api.KindDeploy, Image: "debian"})
+	o := b.next(ss)
+	tell(api.Event{Order: o.ID, Kind: api.EventState, State: api.StateFailed, Failed: true, Message: "download live:" + url + ": refused; " + url + "0 is another"})
+	says("download image debian: refused; "+url+"0 is another", "failed: download image debian: refused; "+url+"0 is another", true)
+
+	b.place(api.OrderRequest{Kind: api.KindDeploy, Image: "debian", Erase: true})
+	o = b.next(ss)
+	says("", "deploy starting", false)
+	tell(api.Event{Order: o.ID, Kind: api.EventState, State: api.StateRunning})
+	tell(api.Event{Order: o.ID, Kind: api.EventProgress, Phase: "check"})
+	says("checks the disks and image debian", "deploying", false)
+	tell(api.Event{Order: o.ID, Kind: api.EventProgress, Phase: "write", Done: 1, Total: 4})
+	says("writes image debian to its disk", "deploying 25%", false)
+	if got := b.order(o.ID).Message; got != "writes image debian to its disk" {
+		t.Errorf("the order says %q", got)
+	}
+	if _, err := b.Cancel(b.ctx, o.ID); err != nil {
+		t.Fatal(err)
+	}
+	says("order "+o.ID+" was cancelled", "discovering", false)
+	tell(api.Event{Order: o.ID, Kind: api.EventState, State: api.StateCancelled, Message: "cancelled by the operator (disk x is marked as unfinished)"})
+	says("cancelled by the operator (disk x is marked as unfinished)", "discovering", false)
 }
 
 func TestLogBounds(t *testing.T) {

@@ -2,6 +2,7 @@ package order
 
 import (
 	"fmt"
+	"strings"
 
 	"bareroot/api"
 )
@@ -24,7 +25,7 @@ func Status(m *api.Machine, reason string, discovered bool) string {
 	if m.Failed {
 		return "failed: " + m.Message
 	}
-	if o := m.Order; o != nil && o.State == api.StateFailed {
+	if o := m.Order; o != nil && o.State == api.StateFailed && !(o.Deploy != nil && o.Deploy.DryRun) {
 		return "failed: " + o.Message
 	}
 	switch {
@@ -38,6 +39,21 @@ func Status(m *api.Machine, reason string, discovered bool) string {
 		return "new"
 	}
 	return "waiting"
+}
+
+// Doing says what a machine does in a phase of an order, for people; "" for
+// a phase that is not known here. The image may be "".
+func Doing(kind, phase, image string) string {
+	if image = strings.TrimSpace("image " + image); image == "image" {
+		image = "the image"
+	}
+	return map[[2]string]string{
+		{api.KindDeploy, api.PhaseCheck}: "checks the disks and " + image,
+		{api.KindDeploy, "write"}:        "writes " + image + " to its disk",
+		{api.KindDeploy, "verify"}:       "verifies what was written of " + image,
+		{api.KindDeploy, "finish"}:       "completes the partition table",
+		{api.KindRoot, "download"}:       "downloads " + image + " into memory",
+	}[[2]string{kind, phase}]
 }
 
 func ofOpen(m *api.Machine, o *api.Order) string {
