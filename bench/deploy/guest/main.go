@@ -5,6 +5,10 @@
 // server on the machine's bridge.
 //
 //	go run ./bench/deploy/guest -image FILE.zst [-runs 5] [-cpus 1] [-profile DIR]
+//	go run ./bench/deploy/guest -live FILE.squashfs
+//
+// The second form boots the ramdisk as it is to a live root, and prints what
+// init says about the download.
 //
 // It needs QEMU, and a kernel as the lab's tests do (BAREROOT_CACHE). The
 // programs are those of -bin; bench/deploy is compiled by "go build". The
@@ -43,16 +47,17 @@ import (
 )
 
 type options struct {
-	image, bin, busybox, profile, cache string
-	runs, cpus, memory                  int
-	bound                               time.Duration
-	raw                                 bool
+	image, live, bin, busybox, profile, cache string
+	runs, cpus, memory                        int
+	bound                                     time.Duration
+	raw                                       bool
 }
 
 func main() {
 	lab.Reexec()
 	var o options
 	flag.StringVar(&o.image, "image", "", "image to deploy: FILE.zst, or a raw image with -raw")
+	flag.StringVar(&o.live, "live", "", "squashfs to boot to, in place of -image")
 	flag.BoolVar(&o.raw, "raw", false, "the image is not compressed")
 	flag.StringVar(&o.bin, "bin", "bin", "directory with bareroot, bareroot-init and bareroot-agent")
 	flag.StringVar(&o.busybox, "busybox", "/bin/busybox", "static busybox")
@@ -77,8 +82,8 @@ func main() {
 		}
 		return
 	}
-	if o.image == "" {
-		fail(errors.New("give -image"))
+	if (o.image == "") == (o.live == "") {
+		fail(errors.New("give one of -image and -live"))
 	}
 	// The private network reaches no package archive.
 	if _, err := distro.Kernel(ctx, o.cache); err != nil {
@@ -138,14 +143,24 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	slices.Sort(segments)
-	extra := filepath.Join(dir, "bench.cpio")
-	if err := segment(ctx, o, extra, url); err != nil {
-		return err
+	words := "rdinit=/bench/init"
+	if o.live == "" {
+		extra := filepath.Join(dir, "bench.cpio")
+		if err := segment(ctx, o, extra, url); err != nil {
+			return err
+		}
+		segments = append(segments, extra)
+	} else {
+		_, sum, err := digest(o.live)
+		if err != nil {
+			return err
+		}
+		words = fmt.Sprintf("root=live:%s/live bareroot.live.sha256=%s bareroot.role=root ip=%s::%s:255.255.255.0:::none", url, sum, guestAddr(addr), addr)
 	}
 	spec := qemu.Spec{
 		Name: "bench", Firmware: qemu.Direct, CPUs: o.cpus, MemoryMiB: o.memory,
 		NICs: []qemu.NIC{{Tap: tap}}, Disks: []qemu.Disk{{Size: 4 << 30}},
-		Kernel: k.Image, Initrds: append(segments, extra), Append: "console=ttyS0,115200 quiet panic=-1 rdinit=/bench/init",
+		Kernel: k.Image, Initrds: segments, Append: "console=ttyS0,115200 panic=-1 loglevel=4 " + words,
 	}
 	if err := spec.Fill(); err != nil {
 		return err
@@ -164,31 +179,36 @@ func run(ctx context.Context, o options) error {
 	if err := m.On(ctx); err != nil {
 		return err
 	}
-	return watch(ctx, m, o.bound)
+	if o.live != "" {
+		return watch(ctx, m, o.bound, `(?m)(lease .*|address .*|live root: .*|switching to .*|shell.*)\r?\n`, "switching")
+	}
+	return watch(ctx, m, o.bound, `(?m)^BENCH (.*)\r?\n`, "END 0")
 }
 
-// watch prints what the benchmark says in the guest, to its end.
-func watch(ctx context.Context, m *qemu.Machine, bound time.Duration) error {
+// watch prints what the guest says that matches, until a line begins with last.
+func watch(ctx context.Context, m *qemu.Machine, bound time.Duration, pattern, last string) error {
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	var log console.Stream
 	done := make(chan error, 1)
 	go func() { done <- console.Follow(ctx, m.ConsoleLog(), &log) }()
 	defer func() { cancel(); <-done }()
-	lines := regexp.MustCompile(`(?m)^BENCH (.*?)\r?\n`)
+	lines := regexp.MustCompile(pattern)
 	for {
 		got, err := log.Expect(ctx, lines, bound)
 		if err != nil {
 			return fmt.Errorf("%w; the console last said:\n%s", err, log.Tail(20))
 		}
 		text := strings.TrimRight(got[1], "\r")
-		if code, ok := strings.CutPrefix(text, "END "); ok {
-			if code != "0" {
-				return fmt.Errorf("the benchmark in the guest ended with %s:\n%s", code, log.Tail(20))
-			}
+		if strings.HasPrefix(text, "END ") && text != last || strings.HasPrefix(text, "shell") {
+			return fmt.Errorf("the guest failed:\n%s", log.Tail(20))
+		}
+		if text != "END 0" {
+			fmt.Println(text)
+		}
+		if strings.HasPrefix(text, last) {
 			return nil
 		}
-		fmt.Println(text)
 	}
 }
 
@@ -200,6 +220,7 @@ func serve(addr string, o options) (url string, stop func(), err error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /image", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, o.image) })
+	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, o.live) })
 	mux.HandleFunc("PUT /profile/{name}", func(w http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(io.LimitReader(r.Body, 64<<20))
 		if err == nil {
@@ -250,9 +271,8 @@ func segment(ctx context.Context, o options, path, url string) error {
 		args += " -profile " + url + "/profile/"
 	}
 	host, _, _ := strings.Cut(strings.TrimPrefix(url, "http://"), ":")
-	guest := host[:strings.LastIndex(host, ".")+1] + "77"
 	files := map[string]string{"bench/deploy": program, "bench/busybox": o.busybox, "bench/modprobe": filepath.Join(o.bin, "bareroot-init")}
-	text := map[string]string{"bench/init": strings.NewReplacer("ADDRESS", guest, "ARGS", args).Replace(script)}
+	text := map[string]string{"bench/init": strings.NewReplacer("ADDRESS", guestAddr(host), "ARGS", args).Replace(script)}
 	var programs []string
 	for _, p := range []string{"curl", "zstd", "dd"} {
 		f, err := exec.LookPath(p)
@@ -275,6 +295,9 @@ func segment(ctx context.Context, o options, path, url string) error {
 	text["bench/sh"] = "#!/bench/busybox sh\nexec /bench/busybox sh \"$@\"\n"
 	return pack(path, files, text)
 }
+
+// guestAddr is another address in the /24 of the bridge's.
+func guestAddr(bridge string) string { return bridge[:strings.LastIndex(bridge, ".")+1] + "77" }
 
 func pack(path string, files, text map[string]string) (err error) {
 	f, err := os.Create(path)
