@@ -11,7 +11,9 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -76,6 +78,7 @@ type TFTP struct {
 
 	conn  net.PacketConn
 	slots chan struct{}
+	cut   atomic.Bool // transfers end now
 }
 
 // Listen opens the socket.
@@ -94,10 +97,12 @@ func (t *TFTP) Listen(ctx context.Context) error {
 }
 
 // Serve answers until ctx ends; transfers that run then get grace to end.
+// Each has a port of its own, as RFC 1350 says. The library's other mode, all
+// on port 69, must not be used: there a packet longer than its buffer, or one
+// that comes just as a transfer ends, ends the whole program.
 func (t *TFTP) Serve(ctx context.Context, grace time.Duration) error {
 	t.slots = make(chan struct{}, tftpTransfers)
 	s := tftp.NewServer(t.read, nil)
-	s.EnableSinglePort() // firewalls and NAT between us and the client are no matter
 	s.SetBlockSize(1428) // no fragments, also through a tunnel
 	s.SetRetries(5)
 	s.SetTimeout(2 * time.Second)
@@ -109,12 +114,17 @@ func (t *TFTP) Serve(ctx context.Context, grace time.Duration) error {
 		return fmt.Errorf("serve TFTP on %s: %w", t.Addr, errors.Join(err, net.ErrClosed))
 	case <-ctx.Done():
 	}
-	s.Shutdown()
+	ended := make(chan struct{})
+	go func() { defer close(ended); s.Shutdown(); <-done }() // waits for the transfers
+	rest := time.NewTimer(grace)
+	defer rest.Stop()
 	select {
-	case <-done:
-	case <-time.After(grace):
-		t.conn.Close()
-		<-done
+	case <-ended:
+	case <-rest.C:
+		// The library cannot be told to break off. A transfer whose client
+		// reads ends with its next block, one whose client is gone when its
+		// retries are used up, seconds from now; nothing waits for that.
+		t.cut.Store(true)
 	}
 	return nil
 }
@@ -133,7 +143,14 @@ func (t *TFTP) lookup(name string) (string, error) {
 	return path, nil
 }
 
-func (t *TFTP) read(name string, rf io.ReaderFrom) error {
+func (t *TFTP) read(name string, rf io.ReaderFrom) (err error) {
+	defer func() {
+		// Whatever a packet does to the library is that transfer's affair.
+		if p := recover(); p != nil {
+			t.Log.Error("TFTP transfer broke", "file", name, "panic", p, "stack", string(debug.Stack()))
+			err = errors.New("the server cannot do that")
+		}
+	}()
 	select {
 	case t.slots <- struct{}{}:
 		defer func() { <-t.slots }()
@@ -153,8 +170,22 @@ func (t *TFTP) read(name string, rf io.ReaderFrom) error {
 		return errors.New("the server cannot read this file")
 	}
 	defer f.Close()
-	_, err = rf.ReadFrom(f) // failures reach the hook
+	_, err = rf.ReadFrom(&program{f, &t.cut}) // failures reach the hook
 	return err
+}
+
+// program is a file that ends when the server does. It can seek: that is how
+// the library finds its size.
+type program struct {
+	*os.File
+	cut *atomic.Bool
+}
+
+func (p *program) Read(b []byte) (int, error) {
+	if p.cut.Load() {
+		return 0, net.ErrClosed
+	}
+	return p.File.Read(b)
 }
 
 // tftpHook counts failures. UEFI firmware asks for the size, then breaks off
