@@ -36,9 +36,14 @@ type Host struct {
 	CPUVendor string
 
 	devices     []device
+	inners      []inner
 	loaded      []string
+	running     []string      // words of the running kernel's command line
 	filesystems []*Filesystem // all that the boot needs, Root first
 	stack       stack
+	seen        map[string]*node
+	nics        []nic // that lead to the root
+	nicWhy      map[string]string
 }
 
 // Filesystem is one that is needed to boot, or swap to resume from.
@@ -47,6 +52,10 @@ type Filesystem struct {
 	Type   string
 	Source string // as mounted: /dev/mapper/vg-root, server:/export
 	Why    string // "root filesystem", "/usr", "swap, to resume from"
+
+	mount, fstab mount
+	node         *node  // the device it is on; nil if there is none
+	uuid         string // as blkid says it
 }
 
 // Module is one kernel module that the machine needs.
@@ -63,6 +72,10 @@ func Read(root string) (*Host, error) { return read(root) }
 // Modules lists what the machine needs of the kernel whose modules are x, by
 // name and without what those need in turn. Built-in ones are left out.
 func (h *Host) Modules(x *kmod.Index, mode string) []Module { return h.modules(x, mode) }
+
+// Missing lists the required modules that the kernel of x neither has nor has
+// built in: with it this machine would not reach its root.
+func (h *Host) Missing(x *kmod.Index, mode string) []Module { return h.want(x, mode).missing }
 
 // Features lists the features of the ramdisk that the stack under the root
 // needs: lvm, crypt, mdraid, nfs and so on, sorted.

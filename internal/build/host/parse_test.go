@@ -1,0 +1,144 @@
+package host
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+func TestParseMountinfo(t *testing.T) {
+	tests := map[string]struct {
+		in   string
+		want []mount
+	}{
+		"optional fields": {"36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 shared:2 - ext3 /dev/root rw,errors=continue\n",
+			[]mount{{Dev: "98:0", Root: "/mnt1", Target: "/mnt2", Type: "ext3", Source: "/dev/root", Options: "rw,noatime", Super: "rw,errors=continue"}}},
+		"none, blanks escaped": {`36 35 98:0 / /a\040b\011c rw - ext4 /dev/x\134y rw`, []mount{{Dev: "98:0", Root: "/", Target: "/a b\tc", Type: "ext4", Source: `/dev/x\y`, Options: "rw", Super: "rw"}}},
+		"empty source":         {"36 35 0:3 / /t rw - tmpfs  rw\n", []mount{{Dev: "0:3", Root: "/", Target: "/t", Type: "tmpfs", Options: "rw", Super: "rw"}}},
+		"cut short":            {"36 35 98:0 / /\n", nil},
+		"no separator":         {"36 35 98:0 / / rw ext4 /dev/x rw\n", nil},
+		"nothing":              {"", nil},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if d := cmp.Diff(tt.want, parseMountinfo(tt.in)); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+func TestParseFstab(t *testing.T) {
+	in := "# c\n\n  UUID=1-2\t/ ext4 defaults 0 1\nLABEL=\"a\\040b\" /usr xfs\nshort /\n/dev/sda2 none swap sw 0 0\n"
+	want := []mount{
+		{Source: "UUID=1-2", Target: "/", Type: "ext4", Options: "defaults"},
+		{Source: "LABEL=a b", Target: "/usr", Type: "xfs"},
+		{Source: "/dev/sda2", Target: "none", Type: "swap", Options: "sw"},
+	}
+	if d := cmp.Diff(want, parseFstab(in)); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+func TestUnescape(t *testing.T) {
+	for in, want := range map[string]string{`a\040b`: "a b", `\134`: `\`, `\9`: `\9`, `\04`: `\04`, `\400`: `\400`, `\377`: "\xff", `a\`: `a\`, `\134040`: `\040`} {
+		if got := unescape(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestParseMapped(t *testing.T) {
+	id := strings.Repeat("a", 64)
+	tests := map[string]struct {
+		uuid, name string
+		want       mapped
+	}{
+		"LV":                {"LVM-" + id, "vg-root", mapped{Kind: "lvm", VG: "vg", LV: "root"}},
+		"LV with dashes":    {"LVM-" + id, "my--vg-the--root", mapped{Kind: "lvm", VG: "my-vg", LV: "the-root"}},
+		"hidden LV":         {"LVM-" + id + "-tpool", "vg-p-tpool", mapped{Kind: "lvm", VG: "vg", LV: "p", Hide: true}},
+		"renamed LV":        {"LVM-" + id, "odd", mapped{Kind: "lvm"}},
+		"LUKS2":             {"CRYPT-LUKS2-0123456789abcdef0123456789abcdef-luks-x", "luks-x", mapped{Kind: "crypt", Type: "LUKS2", UUID: "01234567-89ab-cdef-0123-456789abcdef"}},
+		"plain dm-crypt":    {"CRYPT-PLAIN-swap", "swap", mapped{Kind: "crypt", Type: "PLAIN"}},
+		"verity":            {"CRYPT-VERITY-abc-usr", "usr", mapped{Kind: "verity", Type: "VERITY"}},
+		"multipath":         {"mpath-3600", "mpatha", mapped{Kind: "multipath"}},
+		"its partition":     {"part12-mpath-3600", "mpatha12", mapped{Kind: "partition"}},
+		"partition, no nr.": {"part-mpath", "x", mapped{}},
+		"fake raid":         {"DMRAID-isw", "isw", mapped{Kind: "dmraid"}},
+		"none":              {"", "x", mapped{}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if d := cmp.Diff(tt.want, parseMapped(tt.uuid, tt.name)); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+func TestRoutes(t *testing.T) {
+	routes := parseRoutes("Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\n" +
+		"eth0\t00000000\t0100000A\t0003\t0\t0\t100\t00000000\neth1\t0000000A\t00000000\t0001\t0\t0\t0\t000000FF\ndown\t0001000A\t0\t0000\t0\t0\t0\t00FFFFFF\nbad\tzz\t0\t1\t0\t0\t0\t0\n")
+	routes = append(routes, parseRoutes6("00000000000000000000000000000000 00 0 00 0 0 0 0 00000003 eth6\nfe800000000000000000000000000000 40 0 00 0 0 0 0 1 eth0\nzz 00 0 0 0 0 0 0 0 x\n")...)
+	for addr, want := range map[string]string{"10.9.9.9": "eth1", "192.0.2.1": "eth0", "2001:db8::1": "eth6", "fe80::1": "eth0", "::ffff:10.1.2.3": "eth1"} {
+		if got := via(routes, netip.MustParseAddr(addr)); got != want {
+			t.Errorf("%s: %q, want %q", addr, got, want)
+		}
+	}
+	if got := via(nil, netip.MustParseAddr("10.0.0.1")); got != "" {
+		t.Errorf("without routes: %q", got)
+	}
+}
+
+func TestNFSSource(t *testing.T) {
+	for in, want := range map[string][2]string{"srv:/a:/b": {"srv", "/a:/b"}, "[2001:db8::1]:/x": {"[2001:db8::1]", "/x"}, "srv:rel": {}, ":/x": {}, "[::1/x": {}} {
+		s, d, ok := nfsSource("nfs", in)
+		if got := [2]string{s, d}; got != want || ok != (want[0] != "") {
+			t.Errorf("%s: %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestKept(t *testing.T) {
+	for in, want := range map[string]string{
+		"defaults": "", "rw,subvol=@,x-systemd.automount,noatime": "subvol=@,noatime", "_netdev,vers=4.2,nolock": "vers=4.2,nolock", "errors=remount-ro": "", "": "",
+	} {
+		if got := kept(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+func FuzzParsers(f *testing.F) {
+	for _, s := range []string{
+		"36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw\n", `UUID=a\040b / ext4 x`, "LVM-x\nvg--a-b-", "eth0\t0000000A\t0\t0001\t0\t0\t0\t000000FF\n",
+		"fe800000000000000000000000000000 ff 0 00 0 0 0 0 1 eth0", `a="b c`, "/dev/sda partition 1", "part9-mpath-x", "CRYPT-LUKS1--", "[::1]:/x",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, m := range append(parseMountinfo(s), parseFstab(s)...) {
+			if m.Type == "" || m.Target == "" {
+				t.Errorf("a mount without type or place: %+v", m)
+			}
+		}
+		parseSwaps(s)
+		for _, r := range append(parseRoutes(s), parseRoutes6(s)...) {
+			if !r.Prefix.IsValid() {
+				t.Errorf("route %v is not valid", r)
+			}
+		}
+		if len(unescape(s)) > len(s) {
+			t.Error("unescaping made it longer")
+		}
+		uuid, name, _ := strings.Cut(s, "\n")
+		if m := parseMapped(uuid, name); m.Kind == "" && !cmp.Equal(m, mapped{}, cmpopts.EquateEmpty()) {
+			t.Errorf("an unknown device with properties: %+v", m)
+		}
+		nfsSource("nfs", s)
+		kept(s)
+	})
+}
