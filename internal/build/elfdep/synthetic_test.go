@@ -32,14 +32,15 @@ var (
 
 // bytes is the file: headers, one PT_LOAD over all, no sections.
 func (f fake) bytes() []byte {
-	if f.abi == (abi{}) {
-		f.abi = amd64
+	ab := f.abi
+	if ab == (abi{}) {
+		ab = amd64
 	}
 	order := binary.ByteOrder(binary.LittleEndian)
-	if f.abi.data == elf.ELFDATA2MSB {
+	if ab.data == elf.ELFDATA2MSB {
 		order = binary.BigEndian
 	}
-	wide := f.abi.class == elf.ELFCLASS64
+	wide := ab.class == elf.ELFCLASS64
 	ehsize, phsize := 52, 32
 	if wide {
 		ehsize, phsize = 64, 56
@@ -108,13 +109,13 @@ func (f fake) bytes() []byte {
 	table = append(table, seg{elf.PT_DYNAMIC, start, at() - start}, seg{elf.PT_LOAD, 0, at()})
 
 	var head bytes.Buffer
-	ident := append([]byte(elf.ELFMAG), byte(f.abi.class), byte(f.abi.data), byte(elf.EV_CURRENT))
+	ident := append([]byte(elf.ELFMAG), byte(ab.class), byte(ab.data), byte(elf.EV_CURRENT))
 	if wide {
-		h := elf.Header64{Type: uint16(elf.ET_DYN), Machine: uint16(f.abi.machine), Version: 1, Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: uint16(segs), Shentsize: 64}
+		h := elf.Header64{Type: uint16(elf.ET_DYN), Machine: uint16(ab.machine), Version: 1, Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: uint16(segs), Shentsize: 64}
 		copy(h.Ident[:], ident)
 		binary.Write(&head, order, h)
 	} else {
-		h := elf.Header32{Type: uint16(elf.ET_DYN), Machine: uint16(f.abi.machine), Version: 1, Phoff: 52, Ehsize: 52, Phentsize: 32, Phnum: uint16(segs), Shentsize: 40}
+		h := elf.Header32{Type: uint16(elf.ET_DYN), Machine: uint16(ab.machine), Version: 1, Phoff: 52, Ehsize: 52, Phentsize: 32, Phnum: uint16(segs), Shentsize: 40}
 		copy(h.Ident[:], ident)
 		binary.Write(&head, order, h)
 	}
