@@ -4,8 +4,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"bareroot/internal/cmdline"
 )
 
 func (h *Host) features() []string {
@@ -49,7 +47,7 @@ func (h *Host) cmdline() []string {
 	var out []string
 	add := func(words ...string) {
 		for _, w := range words {
-			if w = cmdline.FromWords([]string{w}, "")[0].String(); !slices.Contains(out, w) {
+			if w = quoted(w); !slices.Contains(out, w) {
 				out = append(out, w)
 			}
 		}
@@ -89,6 +87,16 @@ func (h *Host) cmdline() []string {
 		}
 	}
 	return out
+}
+
+// quoted writes a word as the kernel reads it back: a value with a blank in
+// double quotes. A double quote itself cannot be written.
+func quoted(word string) string {
+	key, v, ok := strings.Cut(word, "=")
+	if !ok || !strings.ContainsAny(v, " \t") {
+		return word
+	}
+	return key + `="` + v + `"`
 }
 
 func (h *Host) rootWords() []string {
