@@ -51,8 +51,8 @@ type Client struct {
 	http   *http.Client
 }
 
-// UnreachableError says that no connection to the server could be made. It
-// wraps the *net.OpError of the dial.
+// UnreachableError says that no connection to the server could be made, or
+// that it did not answer in time. It wraps the *net.OpError of the dial.
 type UnreachableError struct {
 	Server string
 	Err    error
@@ -191,6 +191,9 @@ func (c *Client) transportError(ctx context.Context, err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" && ctx.Err() == nil {
 		return &UnreachableError{Server: c.server, Err: op}
+	}
+	if why := context.Cause(ctx); ctx.Err() == context.DeadlineExceeded && why != context.DeadlineExceeded {
+		return &UnreachableError{Server: c.server, Err: why} // our own bound, see call
 	}
 	var u *url.Error
 	if errors.As(err, &u) {

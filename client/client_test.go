@@ -264,7 +264,7 @@ func TestSlowServerIsBounded(t *testing.T) {
 	c := testClient(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-free }))
 	defer close(free)
 	err := c.call(t.Context(), 50*time.Millisecond, "wait", http.MethodGet, "/", nil, nil)
-	if err == nil || !strings.Contains(err.Error(), "no answer within 50ms") {
+	if err == nil || !strings.Contains(err.Error(), "no answer within 50ms") || !errors.As(err, new(*UnreachableError)) {
 		t.Errorf("error %v, want one that names the bound", err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"net"
 	"strings"
 
 	"bareroot/api"
@@ -31,7 +30,7 @@ func (e usageError) Unwrap() error { return e.error }
 func exitCode(err error) int {
 	var usage usageError
 	var problem *api.Problem
-	var op *net.OpError
+	var un *client.UnreachableError
 	switch {
 	case err == nil:
 		return exitOK
@@ -51,7 +50,7 @@ func exitCode(err error) int {
 		return exitRefused
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.As(err, &op) && op.Op == "dial":
+	case errors.As(err, &un):
 		if errors.Is(err, fs.ErrPermission) {
 			return exitRefused
 		}

@@ -199,6 +199,9 @@ func mustComplete(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {
 	}
 }
 
+// maxStatus is how much of a status the list shows: a failure can be long.
+const maxStatus = 56
+
 func writeMachines(w io.Writer, ms []api.Machine, now time.Time) {
 	if len(ms) == 0 {
 		fmt.Fprintln(w, "no machines yet; one that netboots from this server appears here")
@@ -210,7 +213,7 @@ func writeMachines(w io.Writer, ms []api.Machine, now time.Time) {
 		if len(m.MACs) > 0 {
 			mac = m.MACs[0]
 		}
-		status := m.Status
+		status := cut(m.Status, maxStatus) // "machine show" has all of it
 		if len(m.Warnings) > 0 {
 			status += " (!)"
 		}

@@ -60,7 +60,7 @@ func newOrderShowCommand(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "show ID",
 		Short:             "Show an order: what it asks, its plan, what happened",
-		Example:           "  bareroot order show 01hq3\n  bareroot order show 01hq3 --json | jq .plan",
+		Example:           "  bareroot order show o-12\n  bareroot order show o-12 --json | jq .plan",
 		Args:              arguments("ID"),
 		ValidArgsFunction: firstArg(completer(orderIDs)),
 	}
@@ -71,7 +71,13 @@ func newOrderShowCommand(e *env) *cobra.Command {
 			return err
 		}
 		d.Events = list(d.Events)
-		return show(e, *asJSON, d, func(w io.Writer) { writeOrder(w, d) })
+		name := d.Machine
+		if !*asJSON {
+			if m, err := c.Machine(cmd.Context(), d.Machine); err == nil {
+				name = machineName(m)
+			}
+		}
+		return show(e, *asJSON, d, func(w io.Writer) { writeOrder(w, d, name) })
 	})
 	return cmd
 }
@@ -81,7 +87,7 @@ func newOrderCancelCommand(e *env) *cobra.Command {
 		Use:               "cancel ID",
 		Short:             "Cancel an open order",
 		Long:              "Cancel an open order. One that is running stops when the machine hears of it; what it has written stays written.",
-		Example:           "  bareroot order cancel 01hq3",
+		Example:           "  bareroot order cancel o-12",
 		Args:              arguments("ID"),
 		ValidArgsFunction: firstArg(completer(orderIDs)),
 	}
@@ -100,7 +106,7 @@ func newOrderRetryCommand(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "retry ID",
 		Short:             "Make a new attempt of a failed order",
-		Example:           "  bareroot order retry 01hq3 --wait",
+		Example:           "  bareroot order retry o-12 --wait",
 		Args:              arguments("ID"),
 		ValidArgsFunction: firstArg(completer(orderIDs)),
 	}
@@ -168,7 +174,7 @@ func orderFields(o *api.Order, machine string) *fields {
 		f.add("after", d.After)
 	}
 	if o.Root != nil {
-		f.add("words", strings.Join(o.Root.Words, " "))
+		f.add("words", shortHashes(strings.Join(o.Root.Words, " ")))
 	}
 	if r := o.Result; r != nil {
 		f.add("disk", r.Disk)
@@ -219,8 +225,8 @@ func target(h api.DiskHint) string {
 }
 
 // writeOrder prints an order for people.
-func writeOrder(w io.Writer, d *api.OrderDetail) {
-	orderFields(&d.Order, d.Machine).write(w, "")
+func writeOrder(w io.Writer, d *api.OrderDetail, machine string) {
+	orderFields(&d.Order, machine).write(w, "")
 	if d.Plan != nil {
 		writePlan(w, d.Plan)
 	}
@@ -262,7 +268,7 @@ func writePlan(w io.Writer, p *api.Plan) {
 	}
 	steps := newTable("STEP", "DISK", "BYTES", "DETAIL")
 	for i, s := range p.Steps {
-		steps.add(fmt.Sprintf("%d %s", i+1, s.Op), s.Disk, size(s.Bytes), s.Detail)
+		steps.add(fmt.Sprintf("%d %s", i+1, s.Op), s.Disk, size(s.Bytes), shortHashes(s.Detail))
 	}
 	steps.write(w, "  ")
 }

@@ -104,6 +104,11 @@ func TestPrint(t *testing.T) {
 	}}
 	tests := map[string]func(io.Writer){
 		"machines":      func(w io.Writer) { writeMachines(w, machines, now) },
+		"machines-long": func(w io.Writer) {
+			m := machines[0]
+			m.Status = "failed: download image debian: its hash is wrong: got 104857600 bytes (sha256 " + strings.Repeat("ab", 32) + ")"
+			writeMachines(w, []api.Machine{m}, now)
+		},
 		"machines-none": func(w io.Writer) { writeMachines(w, nil, now) },
 		"machine":       func(w io.Writer) { writeMachine(w, machine, now) },
 		"machine-bare":  func(w io.Writer) { writeMachine(w, bare, now) },
@@ -111,7 +116,7 @@ func TestPrint(t *testing.T) {
 			writeOrders(w, []api.Order{*machine.Order, running}, map[string]string{"m1": "alpha"}, now)
 		},
 		"orders-none":    func(w io.Writer) { writeOrders(w, nil, nil, now) },
-		"order":          func(w io.Writer) { writeOrder(w, detail) },
+		"order":          func(w io.Writer) { writeOrder(w, detail, "alpha") },
 		"images":         func(w io.Writer) { writeImages(w, fake.images, now) },
 		"images-none":    func(w io.Writer) { writeImages(w, nil, now) },
 		"boot-sets":      func(w io.Writer) { writeBootSets(w, fake.bootsets, now) },
@@ -226,4 +231,27 @@ func FuzzSplitWords(f *testing.F) {
 			t.Error(d)
 		}
 	})
+}
+
+// TestSilence: while nothing is heard, no rate is shown that nobody knows.
+func TestSilence(t *testing.T) {
+	var h hearing
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	p := &api.Event{Seq: 1, Done: 1 << 20, Total: 3 << 20, Rate: 1 << 20}
+	for _, step := range []struct {
+		after time.Duration
+		done  int64
+		want  string
+	}{
+		{0, 1 << 20, "1.0 MiB/s, 2.00 s left"},
+		{9 * time.Second, 1 << 20, "1.0 MiB/s, 2.00 s left"},
+		{2 * time.Second, 1 << 20, "nothing heard for 11.0 s"},
+		{time.Second, 2 << 20, "1.0 MiB/s, 1.00 s left"},
+	} {
+		now = now.Add(step.after)
+		p.Done = step.done
+		if got := h.pace(p, now); got != step.want {
+			t.Errorf("%v: %q, want %q", now, got, step.want)
+		}
+	}
 }

@@ -37,8 +37,33 @@ type lineProgress struct {
 	every time.Duration
 	now   func() time.Time
 
-	last string
-	at   time.Time // of the newest line about bytes
+	last  string
+	at    time.Time // of the newest line about bytes
+	heard hearing
+}
+
+// hearing knows when an order's progress was last new.
+type hearing struct {
+	mu    sync.Mutex // bars are drawn by goroutines of their own
+	event api.Event
+	at    time.Time
+}
+
+// deaf is a silence worth telling: machines report each second.
+const deaf = 10 * time.Second
+
+// pace is the rate and the time left at that rate, or for how long nothing
+// was heard: then a rate would be a guess.
+func (h *hearing) pace(p *api.Event, now time.Time) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.at.IsZero() || h.event.Seq != p.Seq || h.event.Done != p.Done || !h.event.Time.Equal(p.Time) {
+		h.event, h.at = *p, now
+	}
+	if silent := now.Sub(h.at); silent >= deaf {
+		return "nothing heard for " + human.Duration(silent.Truncate(time.Second))
+	}
+	return pace(p)
 }
 
 func (l *lineProgress) show(o *api.Order) {
@@ -47,7 +72,7 @@ func (l *lineProgress) show(o *api.Order) {
 		key = fmt.Sprint(o.State, o.Attempt, p.Phase)
 		if now := l.now(); key != l.last || now.Sub(l.at) >= l.every {
 			l.at = now
-			fmt.Fprintf(l.w, "%s: %s %d%% of %s, %s\n", l.name, clean(p.Phase), percent(p), human.Bytes(p.Total), pace(p))
+			fmt.Fprintf(l.w, "%s: %s %d%% of %s, %s\n", l.name, clean(p.Phase), percent(p), human.Bytes(p.Total), l.heard.pace(p, now))
 		}
 		l.last = key
 		return
@@ -143,7 +168,7 @@ func (b *barProgress) start(ev api.Event) {
 		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return b.name + ": " + clean(l.get().Phase) + " " })),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string {
 			ev := l.get()
-			return fmt.Sprintf(" %d%% of %s, %s", percent(&ev), human.Bytes(ev.Total), pace(&ev))
+			return fmt.Sprintf(" %d%% of %s, %s", percent(&ev), human.Bytes(ev.Total), b.lines.heard.pace(&ev, b.lines.now()))
 		})),
 	)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -76,6 +77,14 @@ func clean(s string) string {
 	}, s)
 }
 
+// cut shortens s to n characters.
+func cut(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return strings.TrimRight(string(r[:n-1]), " ") + "…"
+	}
+	return s
+}
+
 // clock is a moment in local time.
 func clock(t time.Time) string {
 	if t.IsZero() {
@@ -83,6 +92,11 @@ func clock(t time.Time) string {
 	}
 	return t.Local().Format("2006-01-02 15:04:05")
 }
+
+var longHash = regexp.MustCompile(`\b([0-9a-f]{12})[0-9a-f]{52}\b`)
+
+// shortHashes cuts the hashes in a text.
+func shortHashes(s string) string { return longHash.ReplaceAllString(s, "$1") }
 
 // short is the first 12 digits of a hash.
 func short(hash string) string { return hash[:min(12, len(hash))] }

@@ -268,15 +268,19 @@ func (t *tour) hints() {
 		b = "./" + b
 	}
 	state := rel(t.StateDir)
+	token := rel(t.tokenFile())
+	if !filepath.IsAbs(token) {
+		token = "$PWD/" + token // the variable is to be good in other directories too
+	}
 	fmt.Fprintf(t.Out, `
 The lab stays up. Try:
   %[1]s lab console m1 --state %[2]s      a console (user root, no password; Ctrl-] leaves)
-  export BAREROOT_SERVER=%[3]s BAREROOT_TOKEN_FILE=$PWD/%[4]s
+  export BAREROOT_SERVER=%[3]s BAREROOT_TOKEN_FILE=%[4]s
   %[1]s machine list                            also: machine show m1, order list, machine logs m1
   %[1]s page                                    a fresh link to the page
   ./demo                                             again, from blank machines
   ./demo stop                                        end the lab; ./demo clean removes all that it made
-`, b, state, t.admin, rel(t.tokenFile()))
+`, b, state, t.admin, token)
 }
 
 // targets pairs the lab's machines with their goals: the one with two disks
