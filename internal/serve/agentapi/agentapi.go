@@ -132,7 +132,7 @@ func (h *handler) bootLog(w http.ResponseWriter, r *http.Request, ss *inventory.
 }
 
 func (h *handler) image(w http.ResponseWriter, r *http.Request, ss *inventory.Session) {
-	path, err := h.inv.ImageFile(r.Context(), r.PathValue("sha256"))
+	path, err := h.inv.ImageFile(r.Context(), ss, r.PathValue("sha256"))
 	if err != nil {
 		h.fail(w, r, err)
 		return

@@ -171,6 +171,15 @@ func TestImage(t *testing.T) {
 		return resp, string(body)
 	}
 	path := "/images/" + d.image.SHA256
+	if r, _ := get(path, d.agent.Token, ""); r.StatusCode != 404 {
+		t.Errorf("a machine without an order for it: %d", r.StatusCode)
+	}
+	if _, err := d.inv.Approve(t.Context(), mac, api.ApproveRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.inv.PlaceOrder(t.Context(), mac, api.OrderRequest{Kind: api.KindDeploy, Image: "i"}); err != nil {
+		t.Fatal(err)
+	}
 	if r, body := get(path, d.agent.Token, ""); r.StatusCode != 200 || body != "the bytes of an image" {
 		t.Errorf("%d %q", r.StatusCode, body)
 	}

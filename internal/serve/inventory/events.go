@@ -13,6 +13,7 @@ import (
 
 const (
 	maxEvents  = 2000    // kept of one attempt, or one boot
+	maxStates  = 100     // and so many changes of state more
 	maxMessage = 4 << 10 // bytes kept of a message
 )
 
@@ -113,6 +114,9 @@ func (in *intake) take(e api.Event) error {
 	if err != nil {
 		return err
 	}
+	if e.Attempt < 1 || e.Attempt > o.Attempt {
+		return bad("event: order %s has no attempt %d", o.ID, e.Attempt)
+	}
 	if e.Kind == api.EventProgress {
 		return in.progress(o, e)
 	}
@@ -124,7 +128,8 @@ func (in *intake) add(e api.Event, told time.Time) (added bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if n >= maxEvents && e.Kind != api.EventState {
+	// Room is kept for the few states that tell how it ended.
+	if n >= maxEvents+maxStates || n >= maxEvents && e.Kind != api.EventState {
 		return false, nil
 	}
 	return in.t.AddEvent(store.Event{Machine: in.m.ID, Order: e.Order, Attempt: e.Attempt, Boot: in.ss.Attempt, Seq: e.Seq, Told: told, Event: e})

@@ -54,7 +54,8 @@ func (s *Service) Hello(ctx context.Context, r api.HelloRequest, remote netip.Ad
 			return err
 		}
 		dropped, err = s.prune(t, m.ID)
-		reply = &api.HelloReply{Protocol: api.AgentProtocol, Token: token, Machine: m.ID, Name: m.Name, ServerTime: s.now()}
+		// The caller's version, or ours where the caller is newer: it must know.
+		reply = &api.HelloReply{Protocol: min(r.Protocol, api.AgentProtocol), Token: token, Machine: m.ID, Name: m.Name, ServerTime: s.now()}
 		return err
 	})
 	if err != nil {
@@ -105,7 +106,7 @@ func (s *Service) greet(t *store.Tx, m *store.Machine, b *store.Boot, r api.Hell
 		// A hello may add what is nobody's, never take from another machine.
 		switch _, err := t.MachineByMAC(a); {
 		case notFound(err):
-			if err := t.PutMAC(a, m.ID, s.now()); err != nil {
+			if err := s.addMAC(t, m.ID, a); err != nil {
 				return err
 			}
 		case err != nil:

@@ -79,7 +79,9 @@ func cleanName(n string) string {
 }
 
 // identify finds the machine with the UUID or MAC, or makes a new one. Where
-// they disagree the UUID counts: interfaces move between machines.
+// they disagree the UUID counts: interfaces move between machines. name is
+// what a power driver calls it; without one, anybody on the network may have
+// made it up.
 func (s *Service) identify(t *store.Tx, uuid, mac, name string) (store.Machine, error) {
 	uuid, mac = cleanUUID(uuid), cleanMAC(mac)
 	if uuid == "" && mac == "" {
@@ -106,6 +108,11 @@ func (s *Service) identify(t *store.Tx, uuid, mac, name string) (store.Machine, 
 			return store.Machine{}, err
 		}
 	}
+	if name == "" {
+		if err := s.roomForUnknown(t); err != nil {
+			return store.Machine{}, err
+		}
+	}
 	n, err := t.Count("machine")
 	if err != nil {
 		return store.Machine{}, err
@@ -118,6 +125,23 @@ func (s *Service) identify(t *store.Tx, uuid, mac, name string) (store.Machine, 
 		return store.Machine{}, err
 	}
 	return s.withMAC(t, m, mac)
+}
+
+// roomForUnknown bounds how many machines can be made up. Those that never
+// got further than a boot script make room after an hour, when their nonces
+// are void.
+func (s *Service) roomForUnknown(t *store.Tx) error {
+	n, err := t.CountUnapproved()
+	if err != nil || n < s.cfg.MaxUnknown {
+		return err
+	}
+	if err := t.DropSilent(s.now().Add(-segmentLife)); err != nil {
+		return err
+	}
+	if n, err = t.CountUnapproved(); err != nil || n < s.cfg.MaxUnknown {
+		return err
+	}
+	return problem(503, "%d machines wait for approval, more are not taken in; see: bareroot machine list", n)
 }
 
 func findByUUID(t *store.Tx, uuid string) (m store.Machine, found bool, err error) {
@@ -153,7 +177,19 @@ func (s *Service) withMAC(t *store.Tx, m store.Machine, mac string) (store.Machi
 	case !notFound(err):
 		return m, err
 	}
-	return m, t.PutMAC(mac, m.ID, s.now())
+	return m, s.addMAC(t, m.ID, mac)
+}
+
+// maxMACs bounds the interfaces of one machine.
+const maxMACs = 128
+
+// addMAC gives the MAC to the machine, if it has not too many.
+func (s *Service) addMAC(t *store.Tx, machine, mac string) error {
+	have, err := t.MACs(machine)
+	if err != nil || len(have) >= maxMACs {
+		return err
+	}
+	return t.PutMAC(mac, machine, s.now())
 }
 
 // freeName finds a name: the wished one, or one made of the MAC or the UUID.

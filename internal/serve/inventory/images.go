@@ -249,10 +249,9 @@ func (s *Service) sweepImages(ctx context.Context) error {
 	})
 }
 
-func names(o store.Order, sum string) bool {
-	if !order.Open(o.State) {
-		return false
-	}
+func names(o store.Order, sum string) bool { return order.Open(o.State) && mentions(o, sum) }
+
+func mentions(o store.Order, sum string) bool {
 	return o.Deploy != nil && o.Deploy.Image.SHA256 == sum || o.Root != nil && wordsName(o.Root.Words, sum)
 }
 
@@ -265,15 +264,34 @@ func wordsName(words []string, sum string) bool {
 	return false
 }
 
-// ImageFile is the file with that hash, for the door to serve.
-func (s *Service) ImageFile(ctx context.Context, sha256 string) (path string, err error) {
+// ImageFile is the file with that hash, for a session whose machine has to do
+// with it: an order that this boot was given or that is open names it, or it
+// is the machine's live root. To any other session there is no such image: a
+// published image's hash is no secret.
+func (s *Service) ImageFile(ctx context.Context, ss *Session, sha256 string) (path string, err error) {
+	unknown := problem(404, "no image %.64q for this machine", sha256)
 	if !sumForm.MatchString(sha256) {
-		return "", problem(404, "no image %q", sha256)
+		return "", unknown
 	}
 	err = s.store.View(ctx, func(t *store.Tx) error {
+		m, err := current(t, ss)
+		if err != nil {
+			return err
+		}
+		orders, err := t.Orders(m.ID)
+		if err != nil {
+			return err
+		}
+		mine := m.Boot == api.BootRoot && wordsName(m.RootWords, sha256)
+		for _, o := range orders {
+			mine = mine || (order.Open(o.State) || o.Boot == ss.Attempt) && mentions(o, sha256)
+		}
+		if !mine {
+			return unknown
+		}
 		i, err := t.ImageBySHA256(sha256)
 		if err != nil {
-			return missing(err, "no image with sha256 %s", sha256)
+			return missing(err, "%s", unknown.Detail)
 		}
 		if i.Problem != "" {
 			return conflict("image %s is damaged: %s", i.Name, i.Problem)

@@ -94,15 +94,17 @@ func TestImages(t *testing.T) {
 	wantStatus(t, add(api.ImageRequest{Name: "x", Path: "other"}), 400, "absolute")
 	wantStatus(t, add(api.ImageRequest{Name: "x", Path: b.dir}), 400, "no regular file")
 	wantStatus(t, add(api.ImageRequest{Name: "../x", Path: p}), 400, "name")
-	b.boot("boot-1")
+	ss := b.boot("boot-1")
 	b.approve()
 	_, err := b.PlaceOrder(b.ctx, testMAC, api.OrderRequest{Kind: api.KindRoot, Image: "debian"})
 	wantStatus(t, err, 400, "squashfs")
+	_, err = b.ImageFile(b.ctx, ss, i.SHA256)
+	wantStatus(t, err, 404, "for this machine") // no order of it names the image
 	o := b.place(api.OrderRequest{Kind: api.KindDeploy, Image: "debian"})
 	if err := b.RemoveImage(b.ctx, "alias"); err != nil {
 		t.Fatal(err)
 	}
-	path, err := b.ImageFile(b.ctx, i.SHA256)
+	path, err := b.ImageFile(b.ctx, ss, i.SHA256)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,10 +115,10 @@ func TestImages(t *testing.T) {
 	if got, err := b.VerifyImage(b.ctx, "debian"); err != nil || !strings.Contains(got.Problem, "6 bytes") {
 		t.Fatal(got, err)
 	}
-	_, err = b.ImageFile(b.ctx, i.SHA256)
+	_, err = b.ImageFile(b.ctx, ss, i.SHA256)
 	wantStatus(t, err, 409, "damaged")
 	b.image("debian", "raw bytes", false) // adding it again heals it
-	if _, err := b.ImageFile(b.ctx, i.SHA256); err != nil {
+	if _, err := b.ImageFile(b.ctx, ss, i.SHA256); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Cancel(b.ctx, o.ID); err != nil {

@@ -43,6 +43,8 @@ type Config struct {
 	Now     func() time.Time // default time.Now
 	Rand    io.Reader        // default crypto/rand
 	Log     *slog.Logger     // default: discard
+	// MaxUnknown bounds the machines that nobody approved; default 4096.
+	MaxUnknown int
 	// Store replaces the SQLite store in StateDir.
 	Store Store
 }
@@ -91,6 +93,9 @@ func New(cfg Config) (*Service, error) {
 	}
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Reader
+	}
+	if cfg.MaxUnknown == 0 {
+		cfg.MaxUnknown = 4096
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

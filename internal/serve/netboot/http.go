@@ -130,6 +130,9 @@ func (h *HTTP) segment(w http.ResponseWriter, r *http.Request) {
 // telling the network what is inside.
 func (h *HTTP) fail(w http.ResponseWriter, r *http.Request, err error) {
 	h.Errors.Add(DoorHTTP)
+	if r.Context().Err() != nil {
+		return // who asked has gone, and with that what was being done for it
+	}
 	p := &api.Problem{}
 	if !errors.As(err, &p) {
 		h.Log.Error("boot request failed", "path", r.URL.Path, "remote", r.RemoteAddr, "err", err)

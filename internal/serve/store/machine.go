@@ -105,6 +105,21 @@ func (t *Tx) DeleteMachine(id string) error {
 	return t.exec("delete machine "+id, `DELETE FROM machines WHERE id = ?`, id)
 }
 
+// CountUnapproved counts the machines that no operator has approved or
+// retired.
+func (t *Tx) CountUnapproved() (int, error) {
+	return one(t, "count machines", func(r scanner) (n int, err error) { return n, r.Scan(&n) },
+		`SELECT count(*) FROM machines WHERE approval IN ('new', 'held')`)
+}
+
+// DropSilent removes the machines of which nothing is known but that somebody
+// asked for a boot script in their name, the last time before: none said
+// hello, was named by a power driver or an operator's order, or held by hand.
+func (t *Tx) DropSilent(before time.Time) error {
+	return t.exec("drop silent machines", `DELETE FROM machines WHERE (approval = 'new' OR approval = 'held' AND reason <> '') AND boot_attempt = '' AND bmc = '' AND seen < ?
+		AND NOT EXISTS (SELECT 1 FROM orders WHERE orders.machine = machines.id)`, nanos(before))
+}
+
 // MAC is a row of macs.
 type MAC struct{ MAC, Machine string }
 
