@@ -5,7 +5,8 @@
 //	manifest.json   Manifest
 //	files.json      []File: every file of the ramdisk, where from and why
 //	vmlinuz         the kernel
-//	10-userland.cpio.zst, 20-modules.cpio, 30-firmware.cpio, 40-agent.cpio.zst, 50-config.cpio
+//	00-microcode.cpio, 10-userland.cpio.zst, 15-tools.cpio.zst, 20-modules.cpio, 30-firmware.cpio,
+//	40-agent.cpio.zst, 50-config.cpio
 package bootset
 
 import (
@@ -44,7 +45,7 @@ type Blob struct {
 
 // Segment is one self-contained cpio archive, zero-padded to 4 bytes.
 type Segment struct {
-	Kind string `json:"kind"` // microcode, userland, modules, firmware, agent, config
+	Kind string `json:"kind"` // microcode, userland, tools, modules, firmware, agent, config
 	Blob
 	Compression string `json:"compression,omitempty"` // zstd, or "" for plain
 }
@@ -57,6 +58,7 @@ type File struct {
 	Mode    string `json:"mode"`             // "0644", "symlink"
 	SHA256  string `json:"sha256,omitempty"` // of the content before module compression
 	Source  string `json:"source,omitempty"`
+	Package string `json:"package,omitempty"` // that owns the source
 	Why     string `json:"why"`
 }
 

@@ -1,12 +1,14 @@
 package build
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,90 +20,95 @@ type target interface {
 	create(name string) (io.WriteCloser, error)
 }
 
-// assemble writes all segments (and the kernel) and describes them. Userland
-// and agent are one worker each, the modules have the rest.
+// The parts of a ramdisk in their order.
+const (
+	partMicrocode = iota
+	partUserland
+	partTools
+	partModules
+	partFirmware
+	partAgent
+	partConfig
+	parts
+)
+
+// assembler writes the parts side by side.
+type assembler struct {
+	o    *Options
+	r    *recipe
+	to   target
+	made [parts]*part
+}
+
+// part is one finished segment.
+type part struct {
+	seg   bootset.Segment
+	line  SegmentResult
+	files []bootset.File
+}
+
+// assemble writes all segments (and the kernel) and describes them. The small
+// segments are one worker, the modules have the rest.
 func assemble(ctx context.Context, o *Options, r *recipe, to target) (*Result, []bootset.File, error) {
 	m := &bootset.Manifest{
 		Version: bootset.Version, Arch: r.arch, Kver: r.kver, Cmdline: o.Cmdline, Roles: o.Roles, BuildID: o.BuildID,
 	}
 	res := &Result{Manifest: m, Modules: len(r.modules), Notices: append([]string{}, r.notices...), MissingFirmware: []string{}}
-	type made struct {
-		seg   bootset.Segment
-		line  SegmentResult
-		files []bootset.File
+	for _, w := range r.features {
+		res.Features = append(res.Features, w.Name)
 	}
-	parts := make([]*made, 5)
+	a := &assembler{o: o, r: r, to: to}
+	none := codec{name: "none"}
 	g, ctx := errgroup.WithContext(ctx)
-	finish := func(i int, s *segmentWriter, w io.Closer) error {
-		seg, line, err := s.close()
-		if err == nil {
-			err = w.Close()
-		}
-		parts[i] = &made{seg, line, s.files}
-		return err
-	}
-	part := func(i int, kind, name string, compressed bool, items []item) error {
-		w, err := to.create(name)
-		if err != nil {
-			return err
-		}
-		defer w.Close()
-		s, err := whole(ctx, w, kind, name, compressed, o, items)
-		if err != nil {
-			return err
-		}
-		return finish(i, s, w)
-	}
 	g.Go(func() error {
-		if err := part(0, "userland", "10-userland.cpio.zst", true, r.userland); err != nil {
-			return err
-		}
-		if len(r.agent) > 0 {
-			if err := part(3, "agent", "40-agent.cpio.zst", true, r.agent); err != nil {
+		for _, p := range []struct {
+			i          int
+			kind, name string
+			codec      codec
+			items      []item
+		}{
+			{partUserland, "userland", "10-userland.cpio", r.segments, r.userland},
+			{partTools, "tools", "15-tools.cpio", r.segments, r.tools},
+			{partAgent, "agent", "40-agent.cpio", r.segments, r.agent},
+			{partMicrocode, "microcode", "00-microcode.cpio", none, r.microcode},
+			{partConfig, "config", "50-config.cpio", none, r.config},
+		} {
+			if len(p.items) == 0 {
+				continue
+			}
+			if err := a.items(ctx, p.i, p.kind, p.name+p.codec.suffix(), p.codec, p.items); err != nil {
 				return err
 			}
 		}
-		if r.kernel != "" {
-			blob, err := copyKernel(r.kernel, to)
+		if r.kernel == "" {
+			return nil
+		}
+		blob, err := copyKernel(r.kernel, to)
+		m.Kernel = blob
+		return err
+	})
+	if !o.NoKernel {
+		g.Go(func() error {
+			firmware, err := a.modules(ctx)
 			if err != nil {
 				return err
 			}
-			m.Kernel = blob
-		}
-		return part(4, "config", "50-config.cpio", false, r.config)
-	})
-	g.Go(func() error {
-		w, err := to.create("20-modules.cpio")
-		if err != nil {
-			return err
-		}
-		defer w.Close()
-		s, err := newSegment(w, "modules", "20-modules.cpio", false, o.ModTime)
-		if err != nil {
-			return err
-		}
-		firmware, err := r.writeModules(ctx, o, s)
-		if err != nil {
-			return err
-		}
-		if err := finish(1, s, w); err != nil {
-			return err
-		}
-		items, missing, err := r.firmware.items(firmware)
-		if err != nil {
-			return err
-		}
-		res.MissingFirmware = append(res.MissingFirmware, missing...)
-		if len(items) == 0 {
-			return nil
-		}
-		return part(2, "firmware", "30-firmware.cpio", false, items)
-	})
+			items, missing, err := r.firmware.items(firmware)
+			if err != nil {
+				return err
+			}
+			res.MissingFirmware = append(res.MissingFirmware, missing...)
+			if len(items) == 0 {
+				return nil
+			}
+			return a.items(ctx, partFirmware, "firmware", "30-firmware.cpio", none, items)
+		})
+	}
 	if err := g.Wait(); err != nil {
 		return nil, nil, err
 	}
 	var files []bootset.File
-	for _, p := range parts {
+	for _, p := range a.made {
 		if p == nil {
 			continue
 		}
@@ -110,8 +117,96 @@ func assemble(ctx context.Context, o *Options, r *recipe, to target) (*Result, [
 		res.Size += p.seg.Size
 		files = append(files, p.files...)
 	}
+	if n := o.Cache.Notice(); n != "" {
+		res.Notices = append(res.Notices, n)
+	}
 	m.ID = m.Sum()
 	return res, files, nil
+}
+
+// items writes a segment of items, or takes it from the cache if it was made
+// before from the same contents. Plain ones are not worth keeping.
+func (a *assembler) items(ctx context.Context, i int, kind, name string, c codec, items []item) error {
+	start := time.Now()
+	w, err := a.to.create(name)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	if a.o.Cache == nil || c.name == "none" {
+		s, err := a.written(ctx, w, kind, name, c, items, nil)
+		if err != nil {
+			return err
+		}
+		return a.finish(i, s, w)
+	}
+	content, err := sums(ctx, items)
+	if err != nil {
+		return err
+	}
+	key := contentKey(kind, c, a.o.ModTime, items, content)
+	if b, ok := a.o.Cache.Get(key); ok {
+		p := &part{line: SegmentResult{Kind: kind, File: name, Cached: true}}
+		for j, it := range items {
+			f := describe(kind, it, content[j])
+			if it.regular() {
+				p.line.Files++
+				p.line.Raw += f.Size
+			}
+			p.files = append(p.files, f)
+		}
+		h := newHashing(w)
+		if _, err := h.Write(b); err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+		p.seg = bootset.Segment{Kind: kind, Compression: c.word(), Blob: h.blob(name)}
+		p.line.Size, p.line.Seconds = h.n, time.Since(start).Seconds()
+		a.made[i] = p
+		return w.Close()
+	}
+	var kept bytes.Buffer
+	s, err := a.written(ctx, io.MultiWriter(w, &kept), kind, name, c, items, content)
+	if err != nil {
+		return err
+	}
+	if err := a.finish(i, s, w); err != nil {
+		return err
+	}
+	a.o.Cache.Put(key, kept.Bytes())
+	return nil
+}
+
+// written writes items as a segment. Their contents must be those of sums, if
+// sums are given.
+func (a *assembler) written(ctx context.Context, w io.Writer, kind, name string, c codec, items []item, sums [][]byte) (*segmentWriter, error) {
+	s, err := newSegment(ctx, w, kind, name, c, a.o.ModTime)
+	if err != nil {
+		return nil, err
+	}
+	for i, it := range items {
+		if err := ctx.Err(); err != nil {
+			s.pack.Close()
+			return nil, err
+		}
+		sum, err := s.put(it)
+		if err == nil && sums != nil && !bytes.Equal(sum, sums[i]) {
+			err = fmt.Errorf("%s changed while it was read; build again", it.From)
+		}
+		if err != nil {
+			s.pack.Close()
+			return nil, fmt.Errorf("write %s: %w", name, err)
+		}
+	}
+	return s, nil
+}
+
+func (a *assembler) finish(i int, s *segmentWriter, w io.Closer) error {
+	seg, line, err := s.close()
+	if err == nil {
+		err = w.Close()
+	}
+	a.made[i] = &part{seg, line, s.files}
+	return err
 }
 
 func copyKernel(from string, to target) (bootset.Blob, error) {
@@ -132,32 +227,68 @@ func copyKernel(from string, to target) (bootset.Blob, error) {
 	return h.blob("vmlinuz"), w.Close()
 }
 
-// writeModules packs the modules side by side and writes them in order. At most
-// two modules a worker are in memory. It returns the firmware that they name,
-// with the modules that do.
-func (r *recipe) writeModules(ctx context.Context, o *Options, s *segmentWriter) (map[string][]string, error) {
+// moduleName is a module's path in the ramdisk's tree.
+func (r *recipe) moduleName(p string) string {
+	if r.inside.name == "none" {
+		return plainName(p)
+	}
+	return plainName(p) + ".zst"
+}
+
+// moduleTree are the folders and indexes of the modules' segment; the modules
+// themselves have no reason there.
+func (r *recipe) moduleTree() ([]item, error) {
 	root := r.modulesRoot()
-	name := func(p string) string { return plainName(p) + ".zst" }
 	paths := make([]string, len(r.modules))
 	var tree []item
 	for i, c := range r.modules {
 		paths[i] = c.Module.Path
 		tree = append(tree, item{Path: root + "/" + c.Module.Path})
 	}
-	indexes, err := r.index.Subset(paths, name)
+	indexes, err := r.index.Subset(paths, r.moduleName)
 	if err != nil {
 		return nil, err
 	}
-	tree = append(tree, indexItems(root, indexes)...)
-	for _, it := range withParents(tree) {
-		if it.Why == "" { // a module: below
-			continue
-		}
-		if err := s.put(it); err != nil {
+	tree = withParents(append(tree, indexItems(root, indexes)...))
+	return slices.DeleteFunc(tree, func(it item) bool { return it.Why == "" }), nil
+}
+
+// modules packs the modules side by side and writes them in order. At most two
+// modules a worker are in memory. It returns the firmware that they name, with
+// the modules that do.
+func (a *assembler) modules(ctx context.Context) (map[string][]string, error) {
+	const file = "20-modules.cpio"
+	w, err := a.to.create(file)
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	s, err := newSegment(ctx, w, "modules", file, codec{name: "none"}, a.o.ModTime)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := a.r.moduleTree()
+	if err != nil {
+		return nil, err
+	}
+	for _, it := range tree {
+		if _, err := s.put(it); err != nil {
 			return nil, fmt.Errorf("write %s: %w", s.name, err)
 		}
 	}
+	source := newModuleSource(a.o, a.r)
+	firmware, err := a.packModules(ctx, source, s)
+	if err != nil {
+		return nil, err
+	}
+	if err := source.tree.save(); err != nil {
+		return nil, err
+	}
+	return firmware, a.finish(partModules, s, w)
+}
 
+func (a *assembler) packModules(ctx context.Context, source *moduleSource, s *segmentWriter) (map[string][]string, error) {
+	r, o := a.r, a.o
 	g, ctx := errgroup.WithContext(ctx)
 	type job struct {
 		c   chosen
@@ -182,13 +313,13 @@ func (r *recipe) writeModules(ctx context.Context, o *Options, s *segmentWriter)
 	})
 	for range o.Jobs {
 		g.Go(func() error {
-			enc, err := newEncoder(nil)
+			m, err := newModuleCompressor(r.inside)
 			if err != nil {
 				return err
 			}
-			defer enc.Close()
+			defer m.close()
 			for j := range jobs {
-				p, err := packModule(enc, filepath.Join(r.index.Dir(), j.c.Module.Path), j.c, r.arch)
+				p, err := source.pack(ctx, m, filepath.Join(r.index.Dir(), j.c.Module.Path), j.c)
 				if err != nil {
 					return err
 				}
@@ -197,20 +328,16 @@ func (r *recipe) writeModules(ctx context.Context, o *Options, s *segmentWriter)
 			return nil
 		})
 	}
-	firmware := map[string][]string{}
+	firmware := firmwareNames{}
 	g.Go(func() error {
 		done := 0
 		for j := range queue {
 			select {
 			case p := <-j.out:
-				if err := s.module(root+"/"+name(j.c.Module.Path), p); err != nil {
+				if err := s.module(r.modulesRoot()+"/"+r.moduleName(j.c.Module.Path), p); err != nil {
 					return fmt.Errorf("write %s: %w", s.name, err)
 				}
-				for _, f := range p.Firmware {
-					if !slices.Contains(firmware[f], j.c.Module.Name) {
-						firmware[f] = append(firmware[f], j.c.Module.Name)
-					}
-				}
+				firmware.add(p.Firmware, j.c.Module.Name)
 			case <-ctx.Done():
 				return ctx.Err()
 			}
@@ -220,4 +347,15 @@ func (r *recipe) writeModules(ctx context.Context, o *Options, s *segmentWriter)
 		return nil
 	})
 	return firmware, g.Wait()
+}
+
+// firmwareNames maps firmware to the modules that name it.
+type firmwareNames map[string][]string
+
+func (n firmwareNames) add(firmware []string, module string) {
+	for _, f := range firmware {
+		if !slices.Contains(n[f], module) {
+			n[f] = append(n[f], module)
+		}
+	}
 }

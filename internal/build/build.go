@@ -105,6 +105,7 @@ type Result struct {
 	Size     int64             `json:"size"` // of the ramdisk, without the kernel
 	Segments []SegmentResult   `json:"segments"`
 	Modules  int               `json:"modules"`
+	Features []string          `json:"features"`
 	// MissingFirmware are files that chosen modules name and that FirmwareDir
 	// does not have.
 	MissingFirmware []string `json:"missing_firmware"`
@@ -120,6 +121,7 @@ type SegmentResult struct {
 	Files   int     `json:"files"`
 	Raw     int64   `json:"raw"` // bytes of the files in it
 	Size    int64   `json:"size"`
+	Cached  bool    `json:"cached,omitempty"` // taken from the cache whole
 	Seconds float64 `json:"seconds"`
 }
 
@@ -141,7 +143,7 @@ func run(ctx context.Context, o Options, out output) (*Result, error) {
 	if err := out.check(); err != nil {
 		return nil, err
 	}
-	r, err := newRecipe(&o, out.wantsKernel())
+	r, err := newRecipe(ctx, &o, out.wantsKernel())
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +153,12 @@ func run(ctx context.Context, o Options, out output) (*Result, error) {
 	}
 	defer out.abort()
 	res, files, err := assemble(ctx, &o, r, work)
+	if err == nil {
+		err = o.checkBudget(res, files)
+	}
+	if err == nil && out.wantsKernel() {
+		err = o.addOwners(files)
+	}
 	if err == nil {
 		err = out.finish(res, files)
 	}
@@ -162,6 +170,10 @@ func run(ctx context.Context, o Options, out output) (*Result, error) {
 }
 
 func (o *Options) complete() error {
+	var err error
+	if o.Roles, err = rolesOf(o); err != nil {
+		return err
+	}
 	if len(o.Roles) == 0 {
 		o.Roles = []string{"root"}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,7 +15,12 @@ import (
 )
 
 // firmwareDir is the folder that the firmware names of modules are relative to.
-type firmwareDir struct{ dir string }
+type firmwareDir struct {
+	dir   string
+	wants []string // "needed" or none, "all", "none", or patterns
+	omit  []string // patterns
+	kconf *kconfig
+}
 
 // find returns the files that belong to a name out of .modinfo, which may be a
 // glob: paths below the folder, perhaps with the suffix of a compression that
@@ -45,9 +51,84 @@ func (d firmwareDir) find(name string) ([]string, error) {
 	return nil, nil
 }
 
+// named adds to the names that modules give those that the options ask for,
+// and drops the ones they do not want.
+func (d firmwareDir) named(names map[string][]string) (map[string][]string, error) {
+	out := map[string][]string{}
+	for _, w := range d.wants {
+		switch w {
+		case "none":
+			return nil, nil
+		case "needed":
+			for n, by := range names {
+				out[n] = by
+			}
+		case "all":
+			err := filepath.WalkDir(d.dir, func(p string, e fs.DirEntry, err error) error {
+				if err != nil || e.IsDir() {
+					return err
+				}
+				rel, err := filepath.Rel(d.dir, p)
+				if err == nil && !ucode(rel) {
+					out[rel] = []string{"--firmware all"}
+				}
+				return err
+			})
+			if err != nil {
+				return nil, inputError{fmt.Errorf("read firmware: %w", err)}
+			}
+		default:
+			if _, err := path.Match(w, ""); err != nil {
+				return nil, inputError{fmt.Errorf("--firmware %s: %w", w, err)}
+			}
+			out[w] = []string{"--firmware " + w}
+		}
+	}
+	return out, nil
+}
+
+// ucode tells the processor microcode, which has a segment of its own.
+func ucode(name string) bool {
+	return strings.HasPrefix(name, "intel-ucode/") || strings.HasPrefix(name, "amd-ucode/")
+}
+
+// omitted tells whether a file is not wanted, with or without its suffix.
+func (d firmwareDir) omitted(f string) bool {
+	for _, p := range d.omit {
+		for _, name := range []string{f, plainName(f)} {
+			if ok, _ := path.Match(p, name); ok || strings.HasPrefix(name, strings.TrimSuffix(p, "/")+"/") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// unpacked undoes a compression that this kernel's firmware loader does not
+// know. Where nothing is known of the kernel, the file stays as it is.
+func (d firmwareDir) unpacked(it item) (item, error) {
+	option := map[string]string{".zst": "FW_LOADER_COMPRESS_ZSTD", ".xz": "FW_LOADER_COMPRESS_XZ"}[path.Ext(it.Path)]
+	if option == "" || !d.kconf.known() || d.kconf.set[option] || option == "FW_LOADER_COMPRESS_XZ" && d.kconf.set["FW_LOADER_COMPRESS"] && !d.kconf.set["FW_LOADER_COMPRESS_ZSTD"] {
+		return it, nil
+	}
+	b, err := os.ReadFile(it.From)
+	if err == nil {
+		b, err = decompress(b)
+	}
+	if err != nil {
+		return it, inputError{fmt.Errorf("read firmware %s: %w", it.From, err)}
+	}
+	it.Path, it.Data, it.Size = plainName(it.Path), b, int64(len(b))
+	return it, nil
+}
+
 // items resolves all names. A file reached under several names is stored once
 // and linked.
-func (d firmwareDir) items(names map[string][]string) (items []item, missing []string, err error) {
+func (d firmwareDir) items(modules map[string][]string) (items []item, missing []string, err error) {
+	names, err := d.named(modules)
+	if err != nil {
+		return nil, nil, err
+	}
 	first := map[string]string{} // real file -> path in the ramdisk
 	done := map[string]bool{}
 	for _, name := range sortedKeys(names) {
@@ -59,11 +140,14 @@ func (d firmwareDir) items(names map[string][]string) (items []item, missing []s
 			missing = append(missing, name)
 		}
 		for _, f := range files {
-			if done[f] {
+			if done[f] || d.omitted(f) {
 				continue
 			}
 			done[f] = true
 			real, err := filepath.EvalSymlinks(filepath.Join(d.dir, f))
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // a link to a package that is not installed
+			}
 			if err != nil {
 				return nil, nil, fmt.Errorf("find firmware: %w", err)
 			}
@@ -74,24 +158,30 @@ func (d firmwareDir) items(names map[string][]string) (items []item, missing []s
 			if !fi.Mode().IsRegular() {
 				continue
 			}
-			p := "usr/lib/firmware/" + f
 			why := "named by " + strings.Join(names[name][:min(len(names[name]), 3)], ", ")
+			if strings.HasPrefix(names[name][0], "--") {
+				why = "asked for with " + names[name][0]
+			}
+			it, err := d.unpacked(item{Path: "usr/lib/firmware/" + f, Mode: cpio.TypeRegular | 0o644, From: filepath.Join(d.dir, f), Size: fi.Size(), Why: why})
+			if err != nil {
+				return nil, nil, err
+			}
 			if at := first[real]; at != "" {
-				target, err := filepath.Rel(filepath.Dir(p), at)
+				target, err := filepath.Rel(filepath.Dir(it.Path), at)
 				if err != nil {
 					return nil, nil, fmt.Errorf("find firmware: %w", err)
 				}
-				items = append(items, link(p, target, why))
+				items = append(items, link(it.Path, target, why))
 				continue
 			}
-			first[real] = p
-			items = append(items, item{Path: p, Mode: cpio.TypeRegular | 0o644, From: filepath.Join(d.dir, f), Size: fi.Size(), Why: why})
+			first[real] = it.Path
+			items = append(items, it)
 		}
 	}
 	return withParents(items), missing, nil
 }
 
-func sortedKeys(m map[string][]string) []string {
+func sortedKeys[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {
 		keys = append(keys, k)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -110,22 +111,34 @@ func (o *Options) findKernel(modules, kver string) (string, error) {
 }
 
 func (o *Options) findFirmware() (firmwareDir, error) {
+	out := firmwareDir{wants: o.Firmware, omit: o.OmitFirmware, kconf: &kconfig{}}
+	if len(out.wants) == 0 {
+		out.wants = []string{"needed"}
+	}
+	for _, p := range o.OmitFirmware {
+		if _, err := path.Match(p, ""); err != nil {
+			return out, inputError{fmt.Errorf("--omit-firmware %s: %w", p, err)}
+		}
+	}
 	if o.FirmwareDir != "" {
 		if _, err := os.ReadDir(o.FirmwareDir); err != nil {
-			return firmwareDir{}, inputError{fmt.Errorf("read firmware: %w", err)}
+			return out, inputError{fmt.Errorf("read firmware: %w", err)}
 		}
-		return firmwareDir{o.FirmwareDir}, nil
+		out.dir = o.FirmwareDir
+		return out, nil
 	}
 	dirs, err := o.below("lib/firmware", "usr/lib/firmware")
 	if err != nil {
-		return firmwareDir{}, inputError{fmt.Errorf("find firmware: %w", err)}
+		return out, inputError{fmt.Errorf("find firmware: %w", err)}
 	}
+	out.dir = dirs[0] // if there is none, every name is missing
 	for _, d := range dirs {
 		if fi, err := os.Stat(d); err == nil && fi.IsDir() {
-			return firmwareDir{d}, nil
+			out.dir = d
+			break
 		}
 	}
-	return firmwareDir{dirs[0]}, nil // none: every name is missing
+	return out, nil
 }
 
 func (o *Options) findBusybox() (string, error) {

@@ -189,7 +189,9 @@ func TestGenericSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := selectModules(x, genericPicks())
+	sel := newSelection(x, nil)
+	sel.rules(genericPicks())
+	set, err := sel.result()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -82,55 +83,154 @@ type chosen struct {
 	Why    string
 }
 
-// selectModules applies the picks and adds what the picked modules need. The
-// result is in the order of paths.
-func selectModules(x *kmod.Index, picks []pick) ([]chosen, error) {
-	why := map[string]string{} // by path
-	var names []string
-	byPath := map[string]*kmod.Module{}
+// selection collects modules: by name first, then with all that they need.
+type selection struct {
+	index  *kmod.Index
+	why    map[string]string // by path; the picked ones first
+	omit   map[string]bool   // names
+	byPath map[string]*kmod.Module
+}
+
+func newSelection(x *kmod.Index, omit []string) *selection {
+	s := &selection{index: x, why: map[string]string{}, omit: map[string]bool{}, byPath: map[string]*kmod.Module{}}
+	for _, n := range omit {
+		s.omit[kmod.Normalize(n)] = true
+	}
 	for _, m := range x.Modules() {
-		byPath[m.Path] = m
+		s.byPath[m.Path] = m
+	}
+	return s
+}
+
+// omitted tells why a module cannot be in: it, or one that it needs, is left out
+// on request.
+func (s *selection) omitted(m *kmod.Module) string {
+	if len(s.omit) == 0 {
+		return ""
+	}
+	if s.omit[m.Name] {
+		return m.Name
+	}
+	for _, d := range m.Deps {
+		if n := kmod.NameOf(d); s.omit[n] {
+			return n
+		}
+	}
+	return ""
+}
+
+// rules adds what picks match.
+func (s *selection) rules(picks []pick) {
+	if len(picks) == 0 {
+		return
+	}
+	for _, m := range s.index.Modules() {
 		for _, p := range picks {
 			if p.matches(m) {
-				why[m.Path] = p.why
-				names = append(names, m.Name)
+				s.add(m, p.why)
 				break
 			}
 		}
 	}
-	slices.Sort(names) // the reasons do not depend on depmod's order
-	for _, name := range names {
-		files, err := x.Closure(name)
-		if err != nil {
-			return nil, err
+}
+
+func (s *selection) add(m *kmod.Module, why string) {
+	if s.why[m.Path] == "" && s.omitted(m) == "" {
+		s.why[m.Path] = why
+	}
+}
+
+// words adds modules by name, alias or folder ("=drivers/net/ethernet"). A
+// required word that means nothing to this kernel is an error; one that is
+// built in is satisfied.
+func (s *selection) words(words []string, why, option string, required bool) error {
+	for _, w := range words {
+		if folder, ok := strings.CutPrefix(w, "="); ok {
+			n := s.folder(folder, why)
+			if n == 0 && required {
+				return inputError{fmt.Errorf("%s %s: %s has no module below kernel/%s", option, w, s.index.Dir(), strings.Trim(folder, "/"))}
+			}
+			continue
 		}
-		for _, f := range files {
-			if why[f] == "" {
-				why[f] = "needed by " + name
+		for _, suffix := range []string{".zst", ".xz", ".gz", ".ko"} {
+			w = strings.TrimSuffix(w, suffix)
+		}
+		names, ok := s.index.Lookup(w)
+		if !ok && required {
+			return inputError{fmt.Errorf("%s %s: kernel module %w in %s, nor is it built in", option, w, errNoModule, s.index.Dir())}
+		}
+		for _, n := range names {
+			p, _, _ := s.index.Resolve(n)
+			m := s.byPath[p]
+			if m == nil {
+				continue
+			}
+			if required && !s.omit[m.Name] {
+				if lost := s.omitted(m); lost != "" {
+					return inputError{fmt.Errorf("%s %s: it needs %s, which --omit-drivers leaves out", option, w, lost)}
+				}
+			}
+			s.add(m, why)
+		}
+	}
+	return nil
+}
+
+var errNoModule = errors.New("does not exist")
+
+// folder adds all modules below a folder of the kernel's, or of others' trees.
+func (s *selection) folder(folder, why string) (n int) {
+	folder = strings.Trim(folder, "/") + "/"
+	for _, m := range s.index.Modules() {
+		for _, top := range []string{"kernel/", "extra/", "updates/", "updates/dkms/"} {
+			if strings.HasPrefix(m.Path, top+folder) {
+				s.add(m, why)
+				n++
+				break
 			}
 		}
-		for _, w := range x.Weak(name) {
-			more, _ := x.Lookup(w)
+	}
+	return n
+}
+
+// result adds what the picked modules need and returns all in the order of
+// paths.
+func (s *selection) result() ([]chosen, error) {
+	var names []string
+	for p := range s.why {
+		names = append(names, s.byPath[p].Name)
+	}
+	slices.Sort(names) // the reasons do not depend on depmod's order
+	take := func(name, why string) error {
+		files, err := s.index.Closure(name)
+		if err != nil {
+			return err
+		}
+		for _, f := range files {
+			m := s.byPath[f]
+			if m == nil {
+				return fmt.Errorf("select kernel modules: %s is in the closure but not in modules.dep", f)
+			}
+			s.add(m, why)
+		}
+		return nil
+	}
+	for _, name := range names {
+		if err := take(name, "needed by "+name); err != nil {
+			return nil, err
+		}
+		for _, w := range s.index.Weak(name) {
+			more, _ := s.index.Lookup(w)
 			for _, n := range more {
-				files, err := x.Closure(n)
-				if err != nil {
+				if err := take(n, "may be asked for by "+name); err != nil {
 					return nil, err
-				}
-				for _, f := range files {
-					if why[f] == "" {
-						why[f] = "may be asked for by " + name
-					}
 				}
 			}
 		}
 	}
-	out := make([]chosen, 0, len(why))
-	for p, w := range why {
-		m := byPath[p]
-		if m == nil {
-			return nil, fmt.Errorf("select kernel modules: %s is in the closure but not in modules.dep", p)
-		}
-		out = append(out, chosen{m, w})
+	out := make([]chosen, 0, len(s.why))
+	for p, w := range s.why {
+		out = append(out, chosen{s.byPath[p], w})
 	}
 	slices.SortFunc(out, func(a, b chosen) int { return strings.Compare(a.Module.Path, b.Module.Path) })
 	return out, nil

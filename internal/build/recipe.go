@@ -1,12 +1,16 @@
 package build
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
 	"strings"
 
+	"bareroot/internal/build/elfdep"
+	"bareroot/internal/build/feature"
+	"bareroot/internal/build/host"
 	"bareroot/internal/cpio"
 	"bareroot/internal/kmod"
 	"bareroot/internal/rdconf"
@@ -28,20 +32,28 @@ type item struct {
 // recipe is what the ramdisk will hold and why. Modules and firmware are not
 // read yet.
 type recipe struct {
-	arch     string
-	kver     string
-	kernel   string // "" if it is not wanted
-	userland []item
-	agent    []item
-	config   []item
-	index    *kmod.Index
-	modules  []chosen
-	firmware firmwareDir
-	notices  []string
+	arch      string
+	kver      string
+	kernel    string // "" if it is not wanted
+	kconf     *kconfig
+	features  []wanted
+	skeleton  []item // standing files, part of userland
+	microcode []item
+	userland  []item
+	tools     []item // what features and the options add
+	agent     []item
+	config    []item
+	index     *kmod.Index
+	modules   []chosen
+	firmware  firmwareDir
+	resolver  *elfdep.Resolver
+	segments  codec // compression of segments
+	inside    codec // compression of each module
+	notices   []string
 }
 
-func newRecipe(o *Options, wantKernel bool) (*recipe, error) {
-	r := &recipe{}
+func newRecipe(ctx context.Context, o *Options, wantKernel bool) (*recipe, error) {
+	r := &recipe{skeleton: skeleton(), resolver: elfdep.New(o.Sysroot)}
 	var err error
 	if r.firmware, err = o.findFirmware(); err != nil {
 		return nil, err
@@ -59,11 +71,46 @@ func newRecipe(o *Options, wantKernel bool) (*recipe, error) {
 	if r.index, err = kmod.Load(dir); err != nil {
 		return nil, inputError{err}
 	}
-	if r.modules, err = selectModules(r.index, genericPicks()); err != nil {
-		return nil, inputError{err}
+	if r.kconf, err = o.findConfig(dir, kver); err != nil {
+		return nil, err
 	}
-	if len(r.modules) == 0 {
-		r.notices = append(r.notices, fmt.Sprintf("no module of the generic set is below %s: either all drivers are built into this kernel, or its modules package is missing", dir))
+	r.firmware.kconf = r.kconf
+	var notices []string
+	if r.segments, r.inside, notices, err = chooseCodecs(ctx, o, r.kconf); err != nil {
+		return nil, err
+	}
+	r.notices = append(r.notices, notices...)
+	var h *host.Host
+	var hostFeatures []string
+	if o.Hostonly {
+		if h, err = r.readHost(o); err != nil {
+			return nil, err
+		}
+		hostFeatures = h.Features()
+	}
+	if r.features, notices, err = wantedFeatures(o, hostFeatures); err != nil {
+		return nil, err
+	}
+	r.notices = append(r.notices, notices...)
+	if err := r.available(o); err != nil {
+		return nil, err
+	}
+	if err := r.pickModules(o, h); err != nil {
+		return nil, err
+	}
+	if o.Microcode || r.has(func(f feature.Info) bool { return f.Microcode }) {
+		if err := r.addMicrocode(o, h); err != nil {
+			return nil, err
+		}
+	}
+	if o.KernelOnly {
+		return r, r.kernelArch(o)
+	}
+	if err := r.addFiles(o); err != nil {
+		return nil, err
+	}
+	if err := r.accounts(o); err != nil {
+		return nil, err
 	}
 	if err := r.addUserland(o); err != nil {
 		return nil, err
@@ -73,13 +120,47 @@ func newRecipe(o *Options, wantKernel bool) (*recipe, error) {
 			return nil, err
 		}
 	}
-	return r, r.addConfig(o, wantKernel)
+	if err := r.addConfig(o, h, wantKernel); err != nil {
+		return nil, err
+	}
+	return r, r.addExtra(o)
+}
+
+func (r *recipe) readHost(o *Options) (*host.Host, error) {
+	root := o.HostRoot
+	if root == "" {
+		root = "/"
+	}
+	h, err := host.Read(root)
+	if err != nil {
+		return nil, fmt.Errorf("look at this machine: %w", err)
+	}
+	r.notices = append(r.notices, h.Notices...)
+	if h.Generic {
+		r.notices = append(r.notices, fmt.Sprintf("the devices of this machine cannot be seen below %s: the generic set of modules is taken", root))
+	}
+	return h, nil
+}
+
+// kernelArch takes the architecture from init where nothing else of ours is in.
+func (r *recipe) kernelArch(o *Options) error {
+	init, err := o.ownProgram("init", o.Init, "--init")
+	if err != nil {
+		return err
+	}
+	r.arch = init.Arch
+	return nil
 }
 
 // addConfig writes the vendor configuration. The command line goes there only
 // if no manifest carries it, or words that add up would count twice.
-func (r *recipe) addConfig(o *Options, manifest bool) error {
+func (r *recipe) addConfig(o *Options, h *host.Host, manifest bool) error {
 	c := rdconf.Config{Version: rdconf.Version, Role: o.mainRole()}
+	for _, n := range o.ForceDrivers {
+		if !strings.HasPrefix(n, "=") {
+			c.Modules = append(c.Modules, n)
+		}
+	}
 	if !manifest {
 		c.Cmdline = o.Cmdline
 	}
@@ -91,6 +172,16 @@ func (r *recipe) addConfig(o *Options, manifest bool) error {
 		Path: strings.TrimPrefix(rdconf.Vendor, "/"), Mode: cpio.TypeRegular | 0o644, Data: append(b, '\n'),
 		Why: "ramdisk configuration: role and command line",
 	}})
+	var words []string
+	if h != nil {
+		words = h.Cmdline()
+	}
+	for _, w := range r.features {
+		words = append(words, w.Cmdline...)
+	}
+	if len(words) > 0 {
+		r.config = withParents(append(r.config, file("etc/cmdline.d/20-build.conf", 0o644, strings.Join(words, " ")+"\n", "command line of this machine's root and of features")))
+	}
 	return nil
 }
 

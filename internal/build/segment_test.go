@@ -17,12 +17,12 @@ import (
 func TestFramesEndAligned(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var b bytes.Buffer
-		s, err := newSegment(&b, "userland", "x", true, time.Unix(0, 0))
+		s, err := newSegment(t.Context(), &b, "userland", "x", codec{name: "zstd"}, time.Unix(0, 0))
 		if err != nil {
 			rt.Fatal(err)
 		}
 		data := rapid.SliceOfN(rapid.Byte(), 0, 5000).Draw(rt, "data")
-		if err := s.put(item{Path: "f", Mode: 0o100644, Data: append([]byte{}, data...)}); err != nil {
+		if _, err := s.put(item{Path: "f", Mode: 0o100644, Data: append([]byte{}, data...)}); err != nil {
 			rt.Fatal(err)
 		}
 		seg, _, err := s.close()

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 
+	"bareroot/internal/build/feature"
 	"bareroot/internal/cpio"
 	"bareroot/internal/rdconf"
 	"bareroot/internal/version"
@@ -38,7 +40,7 @@ func skeleton() []item {
 }
 
 func (r *recipe) addUserland(o *Options) error {
-	items := skeleton()
+	items := r.skeleton
 	init, err := o.ownProgram("init", o.Init, "--init")
 	if err != nil {
 		return err
@@ -49,26 +51,12 @@ func (r *recipe) addUserland(o *Options) error {
 		link("usr/sbin/init", "../../init", "PID 1"),
 		link("usr/sbin/modprobe", "../../init", "the kernel calls it to load a module"),
 	)
-	name, err := o.findBusybox()
-	if err != nil {
-		return err
-	}
-	bb, err := readProgram(name)
-	switch {
-	case err != nil:
-		return inputError{fmt.Errorf("read busybox: %w", err)}
-	case bb.Arch != r.arch:
-		return inputError{fmt.Errorf("busybox %s is for %s, bareroot-init %s is for %s; give a busybox for %s with --busybox", name, bb.Arch, o.Init, r.arch, r.arch)}
-	case !bb.Static:
-		return inputError{fmt.Errorf("busybox %s needs shared libraries, which a ramdisk does not have; install busybox-static or give a static one with --busybox", name)}
-	}
-	words := applets(bb.Data)
-	if words == nil {
-		return inputError{fmt.Errorf("%s has no table of applets with a shell in it: is it busybox?", name)}
-	}
-	items = append(items, item{Path: "usr/bin/busybox", Mode: cpio.TypeRegular | 0o755, Data: bb.Data, From: name, Why: "shell and tools for the operator"})
-	for _, a := range words {
-		items = append(items, link("usr/bin/"+a, "busybox", "applet of busybox"))
+	if r.has(func(f feature.Info) bool { return f.Busybox }) && o.Tools != "distro" {
+		more, err := r.busybox(o)
+		if err != nil {
+			return err
+		}
+		items = append(items, more...)
 	}
 	certs, err := o.certificates()
 	if err != nil {
@@ -76,6 +64,41 @@ func (r *recipe) addUserland(o *Options) error {
 	}
 	r.userland = withParents(append(items, certs...))
 	return nil
+}
+
+// busybox is the program and a link for each applet. A program that was
+// installed wins over the applet of its name.
+func (r *recipe) busybox(o *Options) ([]item, error) {
+	name, err := o.findBusybox()
+	if err != nil {
+		return nil, err
+	}
+	bb, err := readProgram(name)
+	switch {
+	case err != nil:
+		return nil, inputError{fmt.Errorf("read busybox: %w", err)}
+	case bb.Arch != r.arch:
+		return nil, inputError{fmt.Errorf("busybox %s is for %s, bareroot-init %s is for %s; give a busybox for %s with --busybox", name, bb.Arch, o.Init, r.arch, r.arch)}
+	case !bb.Static:
+		return nil, inputError{fmt.Errorf("busybox %s needs shared libraries, which a ramdisk does not have; install busybox-static or give a static one with --busybox", name)}
+	}
+	words := applets(bb.Data)
+	if words == nil {
+		return nil, inputError{fmt.Errorf("%s has no table of applets with a shell in it: is it busybox?", name)}
+	}
+	installed := map[string]bool{}
+	for _, it := range r.tools {
+		if d := path.Dir(it.Path); d == "usr/bin" || d == "usr/sbin" {
+			installed[path.Base(it.Path)] = true
+		}
+	}
+	items := []item{{Path: "usr/bin/busybox", Mode: cpio.TypeRegular | 0o755, Data: bb.Data, From: name, Why: "shell and tools for the operator"}}
+	for _, a := range words {
+		if !installed[a] {
+			items = append(items, link("usr/bin/"+a, "busybox", "applet of busybox"))
+		}
+	}
+	return items, nil
 }
 
 func (r *recipe) addAgent(o *Options) error {

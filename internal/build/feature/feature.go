@@ -30,6 +30,7 @@ type Info struct {
 	Required []string
 	Files    []File
 	Config   []string // kernel options that must be set, CONFIG_ left out
+	Cmdline  []string // words added to the command line
 	Users    []string // that its programs run as, taken from the sysroot's etc/passwd
 
 	Role      string // the role that the ramdisk gets by it

@@ -1,0 +1,325 @@
+package build
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"runtime/debug"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
+	"github.com/ulikunitz/xz"
+)
+
+// codec is a compression of whole segments or of single modules. All of them
+// are single-threaded, so that the bytes do not depend on the machine.
+type codec struct {
+	name    string // zstd, xz, gzip, lz4, none
+	level   int    // 0: the encoder's default
+	program string // zstd's own program, for levels that the library lacks
+	version string // of the program
+}
+
+// codecs are what segments can be compressed with, the most wanted first: what
+// to fall back on, and the kernel's option for it.
+var codecs = [...]struct{ name, option string }{
+	{"zstd", "RD_ZSTD"}, {"gzip", "RD_GZIP"}, {"xz", "RD_XZ"}, {"lz4", "RD_LZ4"}, {"none", ""},
+}
+
+// bestLevel is zstd's level for "best".
+const bestLevel = 19
+
+// chooseCodecs returns the compression of segments and that of modules inside
+// them, and what to tell of it. Init reads modules that are plain or zstd, so a
+// module never gets another one; it needs nothing of the kernel.
+func chooseCodecs(ctx context.Context, o *Options, k *kconfig) (segment, module codec, notices []string, err error) {
+	name, level := o.Compress, o.CompressLevel
+	if name == "" {
+		name = "zstd"
+	}
+	module = codec{name: "zstd"}
+	best := name == "best"
+	if best {
+		name = "zstd"
+	}
+	limit := map[string]int{"zstd": 22, "xz": 9, "gzip": 9, "lz4": 9, "none": 0}
+	top, known := limit[name]
+	switch {
+	case !known:
+		return segment, module, nil, inputError{fmt.Errorf("--compress %q: compressions are zstd, xz, gzip, lz4, none and best", o.Compress)}
+	case level < 0 || level > top:
+		return segment, module, nil, inputError{fmt.Errorf("--compress-level %d: %s has levels 1 to %d", level, name, top)}
+	case best && level != 0:
+		return segment, module, nil, inputError{errors.New("--compress best chooses the level itself: leave out --compress-level")}
+	}
+	if used := k.unpacks(name); used != name {
+		notices = append(notices, fmt.Sprintf("this kernel cannot unpack a ramdisk compressed with %s (CONFIG_%s is not set): %s is used", name, codecOption(name), used))
+		name, level = used, 0
+	}
+	segment = codec{name: name, level: level}
+	switch {
+	case o.Compress == "none":
+		module = codec{name: "none"}
+	case name == "zstd" && level > 0:
+		module.level = level
+	}
+	if best {
+		program, version := zstdProgram(ctx)
+		if program == "" {
+			notices = append(notices, "the zstd program is not installed: --compress best is the best that bareroot has built in, some 4 % larger")
+			module.level = bestLevel
+			if segment.name == "zstd" {
+				segment.level = bestLevel
+			}
+			return segment, module, notices, nil
+		}
+		module = codec{"zstd", bestLevel, program, version}
+		if segment.name == "zstd" {
+			segment = module
+		}
+	}
+	return segment, module, notices, nil
+}
+
+func codecOption(name string) string {
+	for _, c := range codecs {
+		if c.name == name {
+			return c.option
+		}
+	}
+	return ""
+}
+
+// zstdProgram finds zstd's program and its version; the output of one version
+// is always the same.
+func zstdProgram(ctx context.Context) (path, version string) {
+	path, err := exec.LookPath("zstd")
+	if err != nil {
+		return "", ""
+	}
+	out, err := exec.CommandContext(ctx, path, "--version").Output()
+	if err != nil {
+		return "", ""
+	}
+	return path, strings.TrimSpace(string(out))
+}
+
+func (c codec) suffix() string {
+	switch c.name {
+	case "zstd":
+		return ".zst"
+	case "gzip":
+		return ".gz"
+	case "none":
+		return ""
+	}
+	return "." + c.name
+}
+
+// word is what the manifest says.
+func (c codec) word() string {
+	if c.name == "none" {
+		return ""
+	}
+	return c.name
+}
+
+// params are all that decides the codec's output besides its input, for keys of
+// the cache.
+func (c codec) params() string {
+	if c.program != "" {
+		return fmt.Sprintf("%s -%d by %s", c.name, c.level, c.version)
+	}
+	return fmt.Sprintf("%s -%d %s", c.name, c.level, encoderVersions())
+}
+
+// encoderVersions are the versions of the libraries that compress.
+func encoderVersions() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	out := []string{info.GoVersion}
+	for _, d := range info.Deps {
+		switch d.Path {
+		case "github.com/klauspost/compress", "github.com/pierrec/lz4/v4", "github.com/ulikunitz/xz":
+			out = append(out, d.Path+"@"+d.Version)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// aligner is an encoder whose stream can be brought to end on a multiple of 4
+// bytes by a few zeros more of input; n is the bytes written before it.
+type aligner interface {
+	align(written func() int64) error
+}
+
+// writer returns an encoder to w; Close ends the stream, not w.
+func (c codec) writer(ctx context.Context, w io.Writer) (io.WriteCloser, error) {
+	switch {
+	case c.program != "":
+		return startProgram(ctx, c, w)
+	case c.name == "zstd":
+		z, err := newEncoder(w, c.level)
+		return zstdStream{z}, err
+	case c.name == "xz":
+		return newXZ(w, c.level)
+	case c.name == "gzip":
+		level := c.level
+		if level == 0 {
+			level = 6
+		}
+		return gzip.NewWriterLevel(w, level)
+	case c.name == "lz4":
+		return newLZ4(w, c.level)
+	}
+	return nopCloser{w}, nil
+}
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }
+
+// newXZ makes what the kernel reads: CRC32 as the check (Documentation/staging/xz.rst)
+// and a dictionary that fits in its memory.
+func newXZ(w io.Writer, level int) (io.WriteCloser, error) {
+	if level == 0 {
+		level = 6
+	}
+	conf := xz.WriterConfig{CheckSum: xz.CRC32, DictCap: 1 << (18 + min(level, 5))}
+	return conf.NewWriter(w)
+}
+
+// newLZ4 makes the legacy frame, the only one that the kernel reads.
+func newLZ4(w io.Writer, level int) (io.WriteCloser, error) {
+	z := lz4.NewWriter(w)
+	opts := []lz4.Option{lz4.LegacyOption(true), lz4.ConcurrencyOption(1)}
+	if level > 0 {
+		opts = append(opts, lz4.CompressionLevelOption(lz4.CompressionLevel(1<<(8+level))))
+	}
+	if err := z.Apply(opts...); err != nil {
+		return nil, fmt.Errorf("compress: %w", err)
+	}
+	return z, nil
+}
+
+// newEncoder makes a zstd encoder whose output does not depend on the machine.
+func newEncoder(w io.Writer, level int) (*zstd.Encoder, error) {
+	speed := zstd.SpeedDefault
+	if level > 0 {
+		speed = zstd.EncoderLevelFromZstd(level)
+	}
+	e, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(speed))
+	if err != nil {
+		return nil, fmt.Errorf("compress: %w", err)
+	}
+	return e, nil
+}
+
+type zstdStream struct{ *zstd.Encoder }
+
+// align lets the zstd frame end on a multiple of 4 by itself, by a few zeros
+// after the archive, so that the zstd program does not stumble over zeros after
+// the frame. A short block is stored as it is, 3 bytes of header before it; the
+// frame's end is an empty block and a checksum, 7 bytes. Should another encoder
+// do otherwise, the segment is padded.
+func (z zstdStream) align(written func() int64) error {
+	const head, end = 3, 3 + 4
+	if err := z.Flush(); err != nil {
+		return err
+	}
+	n := written()
+	if (n+end)%4 == 0 {
+		return nil
+	}
+	if _, err := z.Write(make([]byte, 4-(n+head+end)%4)); err != nil {
+		return err
+	}
+	return z.Flush()
+}
+
+// programStream pipes through zstd's program.
+type programStream struct {
+	in   io.WriteCloser
+	cmd  *exec.Cmd
+	said *bytes.Buffer
+	done bool
+	err  error
+}
+
+func startProgram(ctx context.Context, c codec, w io.Writer) (io.WriteCloser, error) {
+	p := &programStream{said: &bytes.Buffer{}}
+	p.cmd = exec.CommandContext(ctx, c.program, fmt.Sprintf("-%d", c.level), "--single-thread", "--quiet", "--stdout", "-")
+	p.cmd.Stdout, p.cmd.Stderr = w, p.said
+	p.cmd.Env = []string{"LC_ALL=C"} // ZSTD_CLEVEL and the like must not count
+	var err error
+	if p.in, err = p.cmd.StdinPipe(); err == nil {
+		err = p.cmd.Start()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("compress with %s: %w", c.program, err)
+	}
+	return p, nil
+}
+
+func (p *programStream) Write(b []byte) (int, error) { return p.in.Write(b) }
+
+func (p *programStream) Close() error {
+	if p.done {
+		return p.err
+	}
+	p.done = true
+	p.err = p.in.Close()
+	if err := p.cmd.Wait(); err != nil {
+		p.err = fmt.Errorf("compress with %s: %w: %s", p.cmd.Path, err, bytes.TrimSpace(p.said.Bytes()))
+	}
+	return p.err
+}
+
+// moduleCompressor compresses modules one by one, for one goroutine.
+type moduleCompressor struct {
+	codec codec
+	zstd  *zstd.Encoder
+}
+
+func newModuleCompressor(c codec) (*moduleCompressor, error) {
+	m := &moduleCompressor{codec: c}
+	if c.name == "zstd" && c.program == "" {
+		var err error
+		if m.zstd, err = newEncoder(nil, c.level); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *moduleCompressor) compress(ctx context.Context, b []byte) ([]byte, error) {
+	switch {
+	case m.zstd != nil:
+		return m.zstd.EncodeAll(b, make([]byte, 0, len(b)/3)), nil
+	case m.codec.name == "none":
+		return b, nil
+	}
+	var out bytes.Buffer
+	w, err := m.codec.writer(ctx, &out)
+	if err != nil {
+		return nil, err
+	}
+	_, err = w.Write(b)
+	if err = errors.Join(err, w.Close()); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+func (m *moduleCompressor) close() {
+	if m.zstd != nil {
+		m.zstd.Close()
+	}
+}

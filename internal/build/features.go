@@ -1,0 +1,194 @@
+package build
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"bareroot/internal/build/feature"
+)
+
+// wanted is a feature of the ramdisk and why it is.
+type wanted struct {
+	feature.Info
+	Why   string
+	Asked bool // by name, or needed by one that is: what it lacks is an error
+}
+
+// wantedFeatures resolves names, aliases and needs. What of it can be had is
+// seen later (available).
+func wantedFeatures(o *Options, hostFeatures []string) ([]wanted, []string, error) {
+	var notices []string
+	omit, forced := map[string]bool{}, map[string]bool{}
+	find := func(flag, name string) (feature.Info, error) {
+		f, ok := feature.Find(name)
+		if !ok {
+			return f, inputError{fmt.Errorf("%s %s: no such feature; there are %s", flag, name, feature.Names())}
+		}
+		return f, nil
+	}
+	for _, n := range o.ForceFeatures {
+		f, err := find("--force-feature", n)
+		if err != nil {
+			return nil, nil, err
+		}
+		forced[f.Name] = true
+	}
+	for _, n := range o.OmitFeatures {
+		f, err := find("--omit-feature", n)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case f.When == feature.Always:
+			return nil, nil, inputError{fmt.Errorf("--omit-feature %s: every ramdisk has it", n)}
+		}
+		omit[f.Name] = !forced[f.Name]
+	}
+	have := map[string]*wanted{}
+	var add func(name, why string, asked bool) error
+	add = func(name, why string, asked bool) error {
+		f, err := find("feature", name)
+		if err != nil {
+			return err
+		}
+		if omit[f.Name] {
+			if asked && strings.HasPrefix(why, "needed by") {
+				return inputError{fmt.Errorf("feature %s is %s and omitted at once", f.Name, why)}
+			}
+			return nil
+		}
+		if w := have[f.Name]; w != nil {
+			if !asked || w.Asked {
+				return nil
+			}
+			w.Asked, w.Why = true, why
+		} else {
+			have[f.Name] = &wanted{f, why, asked}
+		}
+		for _, n := range f.Needs {
+			if err := add(n, "needed by "+f.Name, asked); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, list := range []struct {
+		flag  string
+		names []string
+	}{{"--feature", o.Features}, {"--add-feature", o.AddFeatures}, {"--force-feature", o.ForceFeatures}} {
+		for _, n := range list.names {
+			if _, err := find(list.flag, n); err != nil {
+				return nil, nil, err
+			}
+			if err := add(n, "asked for", true); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	for _, r := range o.Roles {
+		if err := add(r, "role", true); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, f := range feature.All() {
+		if f.When == feature.Always || f.When == feature.Default && len(o.Features) == 0 {
+			if err := add(f.Name, "default", false); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	for _, n := range hostFeatures {
+		f, ok := feature.Find(n)
+		if !ok {
+			notices = append(notices, fmt.Sprintf("this machine's root needs %s, for which there is no feature", n))
+			continue
+		}
+		if err := add(f.Name, "this machine's root needs it", true); err != nil {
+			return nil, nil, err
+		}
+	}
+	var out []wanted
+	for _, f := range feature.All() {
+		if w := have[f.Name]; w != nil {
+			out = append(out, *w)
+		}
+	}
+	return out, notices, nil
+}
+
+// rolesOf are the roles that features bring.
+func rolesOf(o *Options) ([]string, error) {
+	roles := slices.Clone(o.Roles)
+	for _, n := range slices.Concat(o.Features, o.AddFeatures, o.ForceFeatures) {
+		f, ok := feature.Find(n)
+		if !ok {
+			return nil, inputError{fmt.Errorf("feature %s: no such feature; there are %s", n, feature.Names())}
+		}
+		if f.Role != "" && !slices.Contains(roles, f.Role) {
+			roles = append(roles, f.Role)
+		}
+	}
+	return roles, nil
+}
+
+// available drops the features that this kernel and sysroot cannot have. One
+// that was asked for is an error then.
+func (r *recipe) available(o *Options) error {
+	gone := map[string]string{}
+	var kept []wanted
+	lack := func(w wanted) (string, error) {
+		if miss := r.kconf.missing(w.Config); len(miss) > 0 {
+			return fmt.Sprintf("kernel %s is built without %s (%s)", r.kver, strings.Join(miss, ", "), r.kconf.file), nil
+		}
+		if !o.NoKernel && len(r.index.Modules()) > 0 {
+			for _, m := range w.Required {
+				if names, ok := r.index.Lookup(m); !ok && len(names) == 0 {
+					return fmt.Sprintf("kernel %s has no module %s", r.kver, m), nil
+				}
+			}
+		}
+		for _, b := range w.Binaries {
+			if b.Optional {
+				continue
+			}
+			paths, err := r.resolver.Find(b.Name)
+			if err != nil {
+				return "", err
+			}
+			if len(paths) == 0 {
+				return fmt.Sprintf("program %s is not below %s (Debian: %s)", b.Name, o.Sysroot, b.Package), nil
+			}
+		}
+		return "", nil
+	}
+	for _, w := range r.features {
+		why, err := lack(w)
+		if err != nil {
+			return fmt.Errorf("feature %s: %w", w.Name, err)
+		}
+		for _, n := range w.Needs {
+			if why == "" && (gone[n] != "" || !slices.ContainsFunc(r.features, func(x wanted) bool { return x.Name == n })) {
+				why = "it needs " + n
+			}
+		}
+		switch {
+		case why == "":
+			kept = append(kept, w)
+		case w.Asked:
+			return inputError{fmt.Errorf("feature %s (%s): %s", w.Name, w.Why, why)}
+		default:
+			gone[w.Name] = why
+			// A kernel without any of its modules is one notice elsewhere.
+			if len(r.index.Modules()) > 0 && !o.listed() {
+				r.notices = append(r.notices, fmt.Sprintf("feature %s is left out: %s", w.Name, why))
+			}
+		}
+	}
+	r.features = kept
+	return nil
+}
+
+// has tells whether a feature with the property is in.
+func (r *recipe) has(is func(feature.Info) bool) bool {
+	return slices.ContainsFunc(r.features, func(w wanted) bool { return is(w.Info) })
+}

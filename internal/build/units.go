@@ -1,0 +1,245 @@
+package build
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"bareroot/internal/build/cache"
+)
+
+// unitVersion is part of all keys: raise it when the same inputs give other
+// bytes.
+const unitVersion = "1"
+
+// moduleFacts is what the builder must know of a module's content.
+type moduleFacts struct {
+	SHA256   string   `json:"sha256"` // before compression
+	Size     int64    `json:"size"`
+	Firmware []string `json:"firmware,omitempty"`
+	Machine  string   `json:"machine"`
+}
+
+// tree remembers the facts of a kernel's modules between builds, so that files
+// that are still the same need not be read. A file is the same if device,
+// inode, size and both times are; changes within the clock's grain of a build
+// are why young files are not remembered.
+type tree struct {
+	cache *cache.Cache
+	key   cache.Key
+	mu    sync.Mutex
+	known map[string]treeEntry // by path
+	grown bool
+}
+
+type treeEntry struct {
+	State string `json:"state"`
+	moduleFacts
+}
+
+// settled is the age from which on a file's times tell every change of it.
+const settled = 2 * time.Second
+
+func openTree(c *cache.Cache, dir string) *tree {
+	t := &tree{cache: c, known: map[string]treeEntry{}}
+	if c == nil {
+		return t
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		abs = dir
+	}
+	t.key = cache.Key{Kind: "tree", Content: sha256.Sum256([]byte(abs)), Params: unitVersion}
+	if b, ok := c.Get(t.key); ok {
+		if json.Unmarshal(b, &t.known) != nil {
+			t.known = map[string]treeEntry{}
+		}
+	}
+	return t
+}
+
+// state is what tells that a file is still the same; "" if that cannot be told.
+func state(fi os.FileInfo, now time.Time) string {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok {
+		return ""
+	}
+	changed := time.Unix(st.Ctim.Unix())
+	if now.Sub(changed) < settled || now.Sub(fi.ModTime()) < settled {
+		return ""
+	}
+	return fmt.Sprintf("%d:%d:%d:%d:%d", st.Dev, st.Ino, st.Size, fi.ModTime().UnixNano(), changed.UnixNano())
+}
+
+func (t *tree) get(path string, fi os.FileInfo) (moduleFacts, bool) {
+	if t.cache == nil {
+		return moduleFacts{}, false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e, ok := t.known[path]
+	if s := state(fi, time.Now()); !ok || s == "" || s != e.State {
+		return moduleFacts{}, false
+	}
+	return e.moduleFacts, true
+}
+
+func (t *tree) put(path string, fi os.FileInfo, f moduleFacts) {
+	if t.cache == nil {
+		return
+	}
+	if s := state(fi, time.Now()); s != "" {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.known[path] = treeEntry{s, f}
+		t.grown = true
+	}
+}
+
+func (t *tree) save() error {
+	if !t.grown {
+		return nil
+	}
+	b, err := json.Marshal(t.known)
+	if err != nil {
+		return fmt.Errorf("remember the modules: %w", err)
+	}
+	t.cache.Put(t.key, b)
+	return nil
+}
+
+// moduleSource reads, checks and packs modules, out of the cache where it can.
+type moduleSource struct {
+	tree   *tree
+	cache  *cache.Cache
+	arch   string
+	params string
+}
+
+func newModuleSource(o *Options, r *recipe) *moduleSource {
+	return &moduleSource{
+		tree: openTree(o.Cache, r.index.Dir()), cache: o.Cache, arch: r.arch,
+		params: "module " + unitVersion + " " + r.inside.params() + " " + r.arch,
+	}
+}
+
+func (s *moduleSource) key(sum string) (cache.Key, error) {
+	k := cache.Key{Kind: "module", Params: s.params}
+	b, err := hex.DecodeString(sum)
+	if err != nil || len(b) != len(k.Content) {
+		return k, fmt.Errorf("%q is no sha256", sum)
+	}
+	copy(k.Content[:], b)
+	return k, nil
+}
+
+// facts reads a module unless it is known. data is nil if it was not read.
+func (s *moduleSource) facts(from, path string) (f moduleFacts, data []byte, err error) {
+	fi, err := os.Stat(from)
+	if err != nil {
+		return f, nil, inputError{fmt.Errorf("read kernel module: %w", err)}
+	}
+	f, ok := s.tree.get(path, fi)
+	if !ok {
+		if data, err = readModule(from); err != nil {
+			return f, nil, err
+		}
+		firmware, machine, err := moduleInfo(data)
+		if err != nil {
+			return f, nil, fmt.Errorf("kernel module %s is damaged: %w", from, err)
+		}
+		sum := sha256.Sum256(data)
+		f = moduleFacts{hex.EncodeToString(sum[:]), int64(len(data)), firmware, archOf(machine)}
+		s.tree.put(path, fi, f)
+	}
+	if f.Machine != s.arch {
+		return f, nil, inputError{fmt.Errorf("kernel module %s is for %s, bareroot-init for %s", from, f.Machine, s.arch)}
+	}
+	return f, data, nil
+}
+
+// pack returns a module compressed by itself.
+func (s *moduleSource) pack(ctx context.Context, m *moduleCompressor, from string, c chosen) (packed, error) {
+	f, data, err := s.facts(from, c.Module.Path)
+	if err != nil {
+		return packed{}, err
+	}
+	p := packed{moduleFacts: f, From: from, Why: c.Why}
+	keep := s.cache != nil && m.codec.name != "none"
+	var k cache.Key
+	if keep {
+		if k, err = s.key(f.SHA256); err != nil {
+			return p, err
+		}
+		if b, ok := s.cache.Get(k); ok {
+			p.Compressed = b
+			return p, nil
+		}
+	}
+	if data == nil {
+		if data, err = readModule(from); err != nil {
+			return p, err
+		}
+		if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != f.SHA256 {
+			return p, fmt.Errorf("kernel module %s changed while it was read; build again", from)
+		}
+	}
+	if p.Compressed, err = m.compress(ctx, data); err != nil {
+		return p, fmt.Errorf("compress kernel module %s: %w", from, err)
+	}
+	if keep {
+		s.cache.Put(k, p.Compressed)
+	}
+	return p, nil
+}
+
+// contentKey names a compressed segment by all that decides its bytes. sums are
+// the hashes of the items' contents.
+func contentKey(kind string, c codec, mtime time.Time, items []item, sums [][]byte) cache.Key {
+	h := sha256.New()
+	for i, it := range items {
+		fmt.Fprintf(h, "%q %o %q %d %d %x\n", it.Path, it.Mode, it.Link, it.Major, it.Minor, sums[i])
+	}
+	k := cache.Key{Kind: "segment", Params: fmt.Sprintf("segment %s %s %d %s", unitVersion, kind, mtime.Unix(), c.params())}
+	h.Sum(k.Content[:0])
+	return k
+}
+
+// sums hashes the contents of items; nil where there is none.
+func sums(ctx context.Context, items []item) ([][]byte, error) {
+	out := make([][]byte, len(items))
+	for i := range items {
+		it := &items[i]
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if !it.regular() {
+			continue
+		}
+		if it.Data != nil || it.From == "" {
+			sum := sha256.Sum256(it.Data)
+			out[i] = sum[:]
+			continue
+		}
+		f, err := os.Open(it.From)
+		if err != nil {
+			return nil, inputError{err}
+		}
+		h := sha256.New()
+		_, err = io.Copy(h, f)
+		f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", it.From, err)
+		}
+		out[i] = h.Sum(nil)
+	}
+	return out, nil
+}
