@@ -5,6 +5,9 @@
 //	go run ./bench/deploy -image FILE.zst -disk DEVICE_OR_FILE [-runs 3]
 //	go run ./bench/deploy/guest -image FILE.zst                     runs it in a virtual machine
 //
+// With -memory FILE in place of -disk it downloads to a file in a tmpfs, as a
+// live root does, against "curl" and then "sha256sum".
+//
 // THE DISK IS OVERWRITTEN. A peer that is missing prints "not measured".
 // bareroot also checks the hash, holds the partition table back and zeroes
 // holes; the peer writes every byte. Each pair of runs gives one ratio; the
@@ -42,7 +45,8 @@ func main() {
 	flag.StringVar(&src.URL, "url", "", "zstd image served elsewhere, with -sha256 and -size")
 	flag.StringVar(&src.SHA256, "sha256", "", "of the bytes as downloaded")
 	flag.Int64Var(&src.Size, "size", 0, "bytes as downloaded")
-	target := flag.String("disk", "", "block device or file; it is overwritten")
+	device := flag.String("disk", "", "block device or file; it is overwritten")
+	memory := flag.String("memory", "", "file in a tmpfs to download to, in place of -disk")
 	runs := flag.Int("runs", 3, "of each")
 	raw := flag.Bool("raw", false, "the image is not compressed")
 	profile := flag.String("profile", "", "URL to PUT a CPU profile of each of our runs below")
@@ -51,7 +55,7 @@ func main() {
 	if *raw {
 		src.Compression = ""
 	}
-	if err := bench(context.Background(), *image, src, *target, *runs, *profile); err != nil {
+	if err := bench(context.Background(), *image, src, target{*device, *memory}, *runs, *profile); err != nil {
 		fmt.Fprintln(os.Stderr, "bench deploy:", err)
 		os.Exit(1)
 	}
@@ -61,9 +65,19 @@ func main() {
 // mode, children included.
 type sample struct{ wall, user, system float64 }
 
-func bench(ctx context.Context, image string, src api.Source, target string, runs int, profile string) error {
-	if target == "" || (image == "") == (src.URL == "") || runs < 1 {
-		return errors.New("give -disk, and one of -image and -url")
+// target is where the bytes go: one of them.
+type target struct{ disk, memory string }
+
+func (t target) peer() (programs []string, name string) {
+	if t.memory != "" {
+		return []string{"curl", "sha256sum", "sh"}, "curl && sha256sum"
+	}
+	return []string{"curl", "zstd", "dd", "sh"}, "curl | zstd -dc | dd"
+}
+
+func bench(ctx context.Context, image string, src api.Source, t target, runs int, profile string) error {
+	if (t.disk == "") == (t.memory == "") || (image == "") == (src.URL == "") || runs < 1 {
+		return errors.New("give one of -disk and -memory, and one of -image and -url")
 	}
 	if image != "" {
 		stop, err := serve(image, &src)
@@ -73,7 +87,8 @@ func bench(ctx context.Context, image string, src api.Source, target string, run
 		defer stop()
 	}
 	missing := ""
-	for _, p := range []string{"curl", "zstd", "dd", "sh"} {
+	programs, name := t.peer()
+	for _, p := range programs {
 		if _, err := exec.LookPath(p); err != nil {
 			missing = p + " is not installed"
 		}
@@ -82,7 +97,7 @@ func bench(ctx context.Context, image string, src api.Source, target string, run
 	var raw, written int64
 	for i := range runs {
 		var n, w int64
-		a, err := timed(syscall.RUSAGE_SELF, func() (err error) { n, w, err = profiled(ctx, src, target, profile, i); return err })
+		a, err := timed(syscall.RUSAGE_SELF, func() (err error) { n, w, err = profiled(ctx, src, t, profile, i); return err })
 		if err != nil {
 			return err
 		}
@@ -92,7 +107,7 @@ func bench(ctx context.Context, image string, src api.Source, target string, run
 			fmt.Printf("round %d: bareroot %s\n", i+1, a.rate(n))
 			continue
 		}
-		b, err := timed(syscall.RUSAGE_CHILDREN, func() error { return pipeline(ctx, src, target) })
+		b, err := timed(syscall.RUSAGE_CHILDREN, func() error { return pipeline(ctx, src, t) })
 		if err != nil {
 			return err
 		}
@@ -100,12 +115,12 @@ func bench(ctx context.Context, image string, src api.Source, target string, run
 		fmt.Printf("round %d: bareroot %s; peer %s; ratio %.2f\n", i+1, a.rate(n), b.rate(n), b.wall/a.wall)
 	}
 	fmt.Printf("image: %.0f MB raw, %.0f MB not zeros, %.0f MB to download; median [min-max] of %d\n", float64(raw)/1e6, float64(written)/1e6, float64(src.Size)/1e6, runs)
-	fmt.Printf("bareroot                        %s MB/s\n", spread(ours))
+	fmt.Printf("%-24s %s MB/s\n", "bareroot", spread(ours))
 	if missing != "" {
-		fmt.Printf("curl | zstd -dc | dd            not measured (%s)\n", missing)
+		fmt.Printf("%-24s not measured (%s)\n", name, missing)
 		return nil
 	}
-	fmt.Printf("curl | zstd -dc | dd            %s MB/s\nratio                           %s\n", spread(peer), spread(ratios))
+	fmt.Printf("%-24s %s MB/s\n%-24s %s\n", name, spread(peer), "ratio", spread(ratios))
 	return nil
 }
 
@@ -134,15 +149,19 @@ func spread(v []float64) string {
 }
 
 // profiled is one of our runs, with a CPU profile if a URL is given for it.
-func profiled(ctx context.Context, src api.Source, target, profile string, i int) (raw, written int64, err error) {
+func profiled(ctx context.Context, src api.Source, t target, profile string, i int) (raw, written int64, err error) {
+	ours := func() (int64, int64, error) { return deploy(ctx, src, t.disk) }
+	if t.memory != "" {
+		ours = func() (int64, int64, error) { return download(ctx, src, t.memory) }
+	}
 	if profile == "" {
-		return bareroot(ctx, src, target)
+		return ours()
 	}
 	var b bytes.Buffer
 	if err := pprof.StartCPUProfile(&b); err != nil {
 		return 0, 0, err
 	}
-	raw, written, err = bareroot(ctx, src, target)
+	raw, written, err = ours()
 	pprof.StopCPUProfile()
 	if err != nil {
 		return 0, 0, err
@@ -185,7 +204,23 @@ func serve(image string, src *api.Source) (stop func(), err error) {
 	return func() { s.Close(); <-done }, nil
 }
 
-func bareroot(ctx context.Context, src api.Source, target string) (raw, written int64, err error) {
+// download is what a live root's download is.
+func download(ctx context.Context, src api.Source, path string) (raw, written int64, err error) {
+	in, err := (&stream.Fetcher{}).Open(ctx, src)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer in.Close()
+	out, err := os.Create(path)
+	if err != nil {
+		return 0, 0, err
+	}
+	n, err := io.CopyBuffer(struct{ io.Writer }{out}, struct{ io.Reader }{in}, make([]byte, 256<<10))
+	return n, n, errors.Join(err, out.Close(), os.Remove(path))
+}
+
+// deploy is one order carried out by the role.
+func deploy(ctx context.Context, src api.Source, target string) (raw, written int64, err error) {
 	dev, err := disk.Open(target)
 	if err != nil {
 		return 0, 0, err
@@ -201,12 +236,23 @@ func bareroot(ctx context.Context, src api.Source, target string) (raw, written 
 	return rep.r.ImageBytes, rep.r.BytesWritten, err
 }
 
-func pipeline(ctx context.Context, src api.Source, target string) error {
+func pipeline(ctx context.Context, src api.Source, t target) error {
+	if t.memory != "" {
+		c := exec.CommandContext(ctx, "sh", "-c", `curl -sfS -o "$2" "$1" && sha256sum "$2" && rm "$2"`, "sh", src.URL, t.memory)
+		out, err := c.CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("curl && sha256sum: %w: %s", err, strings.TrimSpace(string(out)))
+		}
+		if !strings.HasPrefix(string(out), src.SHA256) {
+			return fmt.Errorf("sha256sum says %s", out)
+		}
+		return nil
+	}
 	decode := "| zstd -dcq "
 	if src.Compression == "" {
 		decode = ""
 	}
-	c := exec.CommandContext(ctx, "sh", "-c", `curl -sfS "$1" `+decode+`| dd of="$2" bs=4M iflag=fullblock oflag=direct conv=notrunc,fsync status=none`, "sh", src.URL, target)
+	c := exec.CommandContext(ctx, "sh", "-c", `curl -sfS "$1" `+decode+`| dd of="$2" bs=4M iflag=fullblock oflag=direct conv=notrunc,fsync status=none`, "sh", src.URL, t.disk)
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("curl %s| dd: %w: %s", decode, err, strings.TrimSpace(string(out)))
 	}

@@ -5,9 +5,10 @@
 // server on the machine's bridge.
 //
 //	go run ./bench/deploy/guest -image FILE.zst [-runs 5] [-cpus 1] [-profile DIR]
+//	go run ./bench/deploy/guest -image FILE.squashfs -tmpfs
 //	go run ./bench/deploy/guest -live FILE.squashfs
 //
-// The second form boots the ramdisk as it is to a live root, and prints what
+// The last form boots the ramdisk as it is to a live root, and prints what
 // init says about the download.
 //
 // It needs QEMU, and a kernel as the lab's tests do (BAREROOT_CACHE). The
@@ -50,7 +51,7 @@ type options struct {
 	image, live, bin, busybox, profile, cache string
 	runs, cpus, memory                        int
 	bound                                     time.Duration
-	raw                                       bool
+	raw, tmpfs                                bool
 }
 
 func main() {
@@ -59,6 +60,7 @@ func main() {
 	flag.StringVar(&o.image, "image", "", "image to deploy: FILE.zst, or a raw image with -raw")
 	flag.StringVar(&o.live, "live", "", "squashfs to boot to, in place of -image")
 	flag.BoolVar(&o.raw, "raw", false, "the image is not compressed")
+	flag.BoolVar(&o.tmpfs, "tmpfs", false, "download -image as it is to a tmpfs, as a live root does, in place of deploying it")
 	flag.StringVar(&o.bin, "bin", "bin", "directory with bareroot, bareroot-init and bareroot-agent")
 	flag.StringVar(&o.busybox, "busybox", "/bin/busybox", "static busybox")
 	flag.StringVar(&o.profile, "profile", "", "keep CPU profiles of our runs here")
@@ -239,7 +241,7 @@ func serve(addr string, o options) (url string, stop func(), err error) {
 const script = `#!/bench/busybox sh
 b=/bench/busybox
 export PATH=/bench:/usr/sbin:/usr/bin:/sbin:/bin
-$b mkdir -p /proc /sys /dev /tmp
+$b mkdir -p /proc /sys /dev /tmp /mem; $b mount -t tmpfs mem /mem
 $b mount -t proc proc /proc; $b mount -t sysfs sys /sys; $b mount -t devtmpfs dev /dev
 exec >/dev/console 2>&1 </dev/null
 /bench/modprobe virtio_pci virtio_blk virtio_net || echo "BENCH modprobe failed"
@@ -263,8 +265,12 @@ func segment(ctx context.Context, o options, path, url string) error {
 	if err != nil {
 		return err
 	}
-	args := fmt.Sprintf("-url %s/image -size %d -sha256 %s -disk /dev/vda -runs %d", url, size, sum, o.runs)
-	if o.raw {
+	target := "-disk /dev/vda"
+	if o.tmpfs {
+		target = "-memory /mem/file"
+	}
+	args := fmt.Sprintf("-url %s/image -size %d -sha256 %s %s -runs %d", url, size, sum, target, o.runs)
+	if o.raw || o.tmpfs {
 		args += " -raw"
 	}
 	if o.profile != "" {
@@ -274,7 +280,7 @@ func segment(ctx context.Context, o options, path, url string) error {
 	files := map[string]string{"bench/deploy": program, "bench/busybox": o.busybox, "bench/modprobe": filepath.Join(o.bin, "bareroot-init")}
 	text := map[string]string{"bench/init": strings.NewReplacer("ADDRESS", guestAddr(host), "ARGS", args).Replace(script)}
 	var programs []string
-	for _, p := range []string{"curl", "zstd", "dd"} {
+	for _, p := range []string{"curl", "zstd", "dd", "sha256sum"} {
 		f, err := exec.LookPath(p)
 		if err != nil { // bench/deploy says "not measured"
 			continue
