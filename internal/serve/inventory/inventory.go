@@ -122,8 +122,11 @@ func (s *Service) open() error {
 		return fmt.Errorf("open inventory: %w", err)
 	}
 	s.lock = f
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return fmt.Errorf("open inventory: %s is in use by another server: %w", s.cfg.StateDir, err)
+	switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		return fmt.Errorf("open inventory: %s is in use by another server; stop that one, or set another state_dir", s.cfg.StateDir)
+	case err != nil:
+		return fmt.Errorf("open inventory: lock %s: %w", s.cfg.StateDir, err)
 	}
 	ctx := context.Background()
 	if s.store == nil {

@@ -79,6 +79,12 @@ func (s *Service) decide(t *store.Tx, m *store.Machine, r order.BootRequest) (or
 			v = order.NetBoot(rule)
 		}
 	}
+	if v.Action != order.ActPark && (rule.Open == nil || rule.Open.State == api.StateQueued) {
+		m.Phase, m.Message, m.Failed = "netboot", v.Message, false // what it said in its former boot is over
+		if v.Action == order.ActDisk {
+			m.Phase = "disk"
+		}
+	}
 	switch v.Action {
 	case order.ActDisk:
 		return order.Decision{Action: v.Action, Message: v.Message}, stamp(t, m.ID, s.now(), "disk", "sent to its own disk")

@@ -104,6 +104,10 @@ func TestStatus(t *testing.T) {
 		"size not known": {m: api.Machine{Approval: api.ApprovalApproved, Order: running(api.KindRoot, 41, 0)}, want: "starting root"},
 		"deployed":       {m: api.Machine{Approval: api.ApprovalApproved, Boot: api.BootDisk, Order: &api.Order{State: api.StateDone}}, want: "deployed"},
 		"live":           {m: api.Machine{Approval: api.ApprovalApproved, Boot: api.BootRoot}, want: "live"},
+		"root starts":    {m: api.Machine{Approval: api.ApprovalApproved, Boot: api.BootRoot, Phase: "hello"}, want: "starting root"},
+		"root runs":      {m: api.Machine{Approval: api.ApprovalApproved, Boot: api.BootRoot, Phase: "switch-root"}, want: "live"},
+		"in the ramdisk": {m: api.Machine{Approval: api.ApprovalApproved, Boot: api.BootRoot, Phase: "discovered"}, want: "waiting"},
+		"dry run":        {m: api.Machine{Approval: api.ApprovalApproved, Boot: api.BootDisk, Order: &api.Order{State: api.StateFailed, Deploy: &api.DeploySpec{DryRun: true}}}, want: "deployed"},
 		"order failed":   {m: api.Machine{Approval: api.ApprovalApproved, Order: &api.Order{State: api.StateFailed, Message: "sha256 differs"}}, want: "failed: sha256 differs"},
 		"boot failed":    {m: api.Machine{Approval: api.ApprovalApproved, Failed: true, Message: "no root"}, want: "failed: no root"},
 	}

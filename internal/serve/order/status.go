@@ -2,6 +2,7 @@ package order
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"bareroot/api"
@@ -29,8 +30,12 @@ func Status(m *api.Machine, reason string, discovered bool) string {
 		return "failed: " + o.Message
 	}
 	switch {
+	case (m.Boot == api.BootDisk || m.Boot == api.BootRoot) && m.Phase == "discovered":
+		return "waiting" // in the ramdisk: what it boots comes with its next start
 	case m.Boot == api.BootDisk:
 		return "deployed"
+	case m.Boot == api.BootRoot && slices.Contains([]string{"netboot", "hello", "network", "root"}, m.Phase):
+		return "starting root"
 	case m.Boot == api.BootRoot:
 		return "live"
 	case m.BootID != "" && !discovered:

@@ -172,7 +172,7 @@ func (m *Manager) find(ctx context.Context, uuid string) (*machine, error) {
 		return mc, nil
 	}
 	if len(errs) > 0 {
-		return nil, problem(http.StatusBadGateway, fmt.Sprintf("no power service knows the machine %s: %v", uuid, errors.Join(errs...)))
+		return nil, problem(http.StatusBadGateway, "ask the power services for the machine: "+strings.ReplaceAll(errors.Join(errs...).Error(), "\n", "; "))
 	}
 	return nil, problem(http.StatusConflict, fmt.Sprintf("no power service knows the machine %s; name its Redfish service in the server's configuration", uuid))
 }

@@ -98,7 +98,7 @@ func TestRedfishTrouble(t *testing.T) {
 		"redirect":       {service(t, redirect.URL), "302"},
 		"nobody there":   {service(t, gone.URL), "connection refused"},
 		"unknown issuer": {service(t, untrusted.URL), "certificate"},
-		"wrong password": {wrong, "401"},
+		"wrong password": {wrong, "the service refuses the user name or password (401)"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -275,12 +276,24 @@ func (r *redfish) reset(s *schemas.ComputerSystem, k schemas.ResetType) error {
 // plain shortens gofish's errors, which may carry a whole reply body, to one
 // line that a person can read.
 func plain(err error) error {
+	if refusesLogin(err) {
+		return &flat{"the service refuses the user name or password (401)", err}
+	}
 	line := strings.Join(strings.Fields(err.Error()), " ")
 	if len(line) > 300 {
 		line = line[:300] + "..."
 	}
 	return &flat{line, err}
 }
+
+// refusesLogin says whether the service answered 401. Lists give their
+// members' errors as text only.
+func refusesLogin(err error) bool {
+	var e *schemas.Error
+	return errors.As(err, &e) && e.HTTPReturnedStatusCode == http.StatusUnauthorized || loginText.MatchString(err.Error())
+}
+
+var loginText = regexp.MustCompile(`"error":\s*"401: |^401: `)
 
 // flat is an error with another text.
 type flat struct {

@@ -13,7 +13,10 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
+	"modernc.org/sqlite" // also the database/sql driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"bareroot/api"
 )
 
 //go:embed migrations/*.sql
@@ -114,4 +117,24 @@ func vacuumInto(ctx context.Context, db *sql.DB, to string) error {
 		return err
 	}
 	return os.Rename(tmp, to)
+}
+
+// full marks an error that says that the disk has no room.
+func full(err error) error {
+	var e *sqlite.Error
+	if errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_FULL {
+		return fullError{err}
+	}
+	return err
+}
+
+// fullError is a disk without room: what was asked for was not done, and may
+// be asked for again.
+type fullError struct{ error }
+
+func (e fullError) Unwrap() []error {
+	return []error{e.error, &api.Problem{
+		Title: "Insufficient Storage", Status: 507,
+		Detail: "the disk of the server's state directory is full; make room on it and try again",
+	}}
 }

@@ -3,11 +3,13 @@ package store_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"bareroot/api"
 	"bareroot/internal/serve/store"
 	"bareroot/internal/serve/store/storetest"
 )
@@ -97,6 +99,51 @@ func TestMigrationBacksUpFirst(t *testing.T) {
 		return err
 	})
 	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestFullDisk: the reason reaches the caller, nothing is half done, and it
+// works again when there is room.
+func TestFullDisk(t *testing.T) {
+	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "s.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	put := func(id string) error {
+		return s.Update(t.Context(), func(tx *store.Tx) error {
+			return tx.PutMachine(store.Machine{ID: id, Name: id, Message: strings.Repeat("x", 1<<20)})
+		})
+	}
+	if err := put("m-1"); err != nil {
+		t.Fatal(err)
+	}
+	pages, err := store.Pragma(t.Context(), s, "page_count")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Pragma(t.Context(), s, "max_page_count="+pages); err != nil {
+		t.Fatal(err)
+	}
+	err = put("m-2")
+	var p *api.Problem
+	if !errors.As(err, &p) || p.Status != 507 || !strings.Contains(p.Detail, "full") {
+		t.Errorf("error %v, want a problem 507", err)
+	}
+	if _, err := store.Pragma(t.Context(), s, "max_page_count=1000000"); err != nil {
+		t.Fatal(err)
+	}
+	if err := put("m-3"); err != nil {
+		t.Errorf("there is room again: %v", err)
+	}
+	if err := s.View(t.Context(), func(tx *store.Tx) error {
+		ms, err := tx.Machines()
+		if len(ms) != 2 {
+			t.Errorf("%d machines", len(ms))
+		}
+		return err
+	}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -28,7 +28,7 @@ type Store struct {
 // Update runs f in a transaction that may write. It is committed if f
 // returns nil; f must not keep the Tx.
 func (s *Store) Update(ctx context.Context, f func(*Tx) error) error {
-	return run(ctx, s.write, f)
+	return full(run(ctx, s.write, f))
 }
 
 // View runs f in a transaction that sees one state of the store.
