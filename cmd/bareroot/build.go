@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,82 +16,153 @@ import (
 	"golang.org/x/term"
 
 	"bareroot/internal/build"
+	"bareroot/internal/build/cache"
 	"bareroot/internal/human"
 	"bareroot/internal/version"
 )
 
 func newBuildCommand(e *env) *cobra.Command {
 	var o build.Options
-	var output, format string
-	var force, asJSON bool
+	var b buildCall
 	cmd := &cobra.Command{
-		Use:   "build -o FILE | --format dir -o DIR",
+		Use:   "build -o FILE | --format dir -o DIR | --explain",
 		Short: "Build a ramdisk or a boot set",
 		Long: `Build makes one ramdisk (-o FILE) or a boot set (--format dir -o DIR): the kernel,
 the ramdisk in segments, and a manifest with their hashes.
 
 The kernel modules are a generic set for machines not known yet: storage, wired
 network, filesystems, USB and keyboards, virtual machines, and what these need.
+--hostonly takes this machine's instead, --drivers those that are listed.
+--list-features names the features that can be added.
+
 The same inputs give the same bytes; SOURCE_DATE_EPOCH sets the time of the
-files in the ramdisk, which is 1970 otherwise.`,
+files in the ramdisk, which is 1970 otherwise. Finished work is kept below the
+user's cache folder ("bareroot cache") and does not change the bytes.
+
+Settings for all builds are read from /etc/bareroot/build.yaml, whose keys are
+the long options; an option on the command line wins.`,
 		Example: `  bareroot build -o initrd.img
-  bareroot build --format dir -o /srv/boot/6.1 && bareroot boot add debian-6.1 /srv/boot/6.1`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf("build takes no argument, %q is one; the output is named with -o", args[0])}
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output == "" {
-				return usageError{fmt.Errorf("name the output with -o")}
-			}
-			if err := completeBuild(&o); err != nil {
-				return usageError{err}
-			}
-			make := build.File
-			switch format {
-			case "file":
-			case "dir":
-				make = build.Dir
-			default:
-				return usageError{fmt.Errorf("--format %q: formats are file and dir", format)}
-			}
-			done := showProgress(e, &o)
-			res, err := make(cmd.Context(), o, output, force)
-			done()
-			switch {
-			case errors.Is(err, build.ErrExists):
-				return fmt.Errorf("%w: %w", errRefused, err)
-			case build.IsInputError(err):
-				return usageError{err}
-			case err != nil:
-				return err
-			}
-			if asJSON {
-				enc := json.NewEncoder(e.Stdout)
-				enc.SetIndent("", "  ")
-				return enc.Encode(res)
-			}
-			return printBuild(e.Stdout, res, format == "dir")
-		},
+  bareroot build --format dir -o /srv/boot/6.1 && bareroot boot add debian-6.1 /srv/boot/6.1
+  bareroot build --drivers "virtio_pci virtio_blk ext4" -o small.img
+  bareroot build --explain --add-feature sshd --install "lspci /usr/bin/jq"`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error { return b.run(e, cmd, o, args) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.Sysroot, "sysroot", "/", "take kernel, modules, firmware, busybox and certificates from below `DIR`")
-	f.StringVar(&o.Kver, "kver", "", "kernel `VERSION` (default: the only or the newest one)")
-	f.StringVar(&o.Kernel, "kernel", "", "kernel `FILE` (default: SYSROOT/boot/vmlinuz-VERSION)")
-	f.StringVar(&o.ModulesDir, "modules-dir", "", "`DIR` with a folder of modules for each kernel (default: SYSROOT/lib/modules)")
-	f.StringVar(&o.FirmwareDir, "firmware-dir", "", "`DIR` with firmware (default: SYSROOT/lib/firmware)")
-	f.StringArrayVar(&o.Roles, "role", nil, "`ROLE` the ramdisk is for: root, discover, deploy, rescue; may be repeated (default: root)")
-	f.StringVar(&o.Cmdline, "cmdline", "", "kernel command line")
-	f.StringVar(&o.Init, "init", "", "bareroot-init `FILE`")
-	f.StringVar(&o.Agent, "agent", "", "bareroot-agent `FILE`")
-	f.StringVar(&o.Busybox, "busybox", "", "static busybox `FILE` (default: the one in SYSROOT)")
-	f.StringVarP(&output, "output", "o", "", "`FILE` or folder to make")
-	f.StringVar(&format, "format", "file", "file: one ramdisk; dir: a boot set")
-	f.BoolVar(&force, "force", false, "replace an existing output")
-	f.BoolVar(&asJSON, "json", false, "print the result as JSON")
+	buildFlags(f, &o, &b.two)
+	f.StringVarP(&b.output, "output", "o", "", "`FILE` or folder to make")
+	f.StringVar(&b.format, "format", "file", "file: one ramdisk; dir: a boot set")
+	f.StringVar(&b.config, "config", buildConfig, "`FILE` with settings")
+	f.BoolVar(&b.noCache, "no-cache", false, "neither use nor keep finished work of other builds")
+	f.StringVar(&b.cacheDir, "cache-dir", "", "`DIR` for finished work (default: bareroot/build in the user's cache folder)")
+	f.BoolVar(&b.explain, "explain", false, "list every file with its source, package and reason, and build only if -o is given")
+	f.BoolVar(&b.list, "list-features", false, "list the features and end")
+	f.BoolVar(&b.force, "force", false, "replace an existing output")
+	f.BoolVar(&b.asJSON, "json", false, "print the result as JSON")
 	return cmd
+}
+
+// buildCall is what one call of build is told besides the ramdisk's options.
+type buildCall struct {
+	two              pairs
+	output, format   string
+	config, cacheDir string
+	noCache          bool
+	explain, list    bool
+	force, asJSON    bool
+}
+
+func (b *buildCall) run(e *env, cmd *cobra.Command, o build.Options, args []string) error {
+	if err := b.two.close(&o, args); err != nil {
+		return usageError{err}
+	}
+	if b.list {
+		return listFeatures(e.Stdout)
+	}
+	if err := readBuildConfig(b.config, cmd.Flags().Changed("config"), cmd.Flags(), &o); err != nil {
+		return usageError{err}
+	}
+	if b.output == "" && !b.explain {
+		return usageError{fmt.Errorf("name the output with -o")}
+	}
+	if err := errors.Join(checkBuild(&o), completeBuild(&o)); err != nil {
+		return usageError{err}
+	}
+	make := build.File
+	switch b.format {
+	case "file":
+	case "dir":
+		make = build.Dir
+	default:
+		return usageError{fmt.Errorf("--format %q: formats are file and dir", b.format)}
+	}
+	if !b.noCache {
+		c, err := cache.Open(b.cacheDir, 0)
+		if err != nil {
+			fmt.Fprintf(e.Stderr, "bareroot: building without a cache: %v\n", err)
+		} else {
+			o.Cache = c
+			defer c.Close()
+		}
+	}
+	if b.explain {
+		if err := explainBuild(cmd.Context(), e, o, b.asJSON && b.output == ""); err != nil || b.output == "" {
+			return buildFailure(e, err)
+		}
+	}
+	done := showProgress(e, &o)
+	res, err := make(cmd.Context(), o, b.output, b.force)
+	done()
+	if err != nil {
+		return buildFailure(e, err)
+	}
+	if b.asJSON {
+		enc := json.NewEncoder(e.Stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(res)
+	}
+	return printBuild(e.Stdout, res, b.format == "dir")
+}
+
+// buildFailure gives an error of a build its exit code and writes its table.
+func buildFailure(e *env, err error) error {
+	var over *build.BudgetError
+	switch {
+	case errors.As(err, &over):
+		if err := over.Table(e.Stderr); err != nil {
+			return err
+		}
+	case errors.Is(err, build.ErrExists):
+		return fmt.Errorf("%w: %w", errRefused, err)
+	case build.IsInputError(err):
+		return usageError{err}
+	}
+	return err
+}
+
+func listFeatures(w io.Writer) error {
+	t := newTable("FEATURE", "IN", "DOES")
+	for _, f := range build.ListFeatures() {
+		t.add(f.Name, string(f.When), f.About)
+	}
+	t.write(w, "")
+	return nil
+}
+
+// explainBuild prints what a build would put in.
+func explainBuild(ctx context.Context, e *env, o build.Options, asJSON bool) error {
+	files, notices, err := build.Explain(ctx, o)
+	if err != nil {
+		return err
+	}
+	return show(e, asJSON, map[string]any{"files": files, "notices": list(notices)}, func(w io.Writer) {
+		for _, f := range files {
+			writeWhy(w, f)
+		}
+		for _, n := range notices {
+			fmt.Fprintf(w, "notice: %s\n", n)
+		}
+	})
 }
 
 // completeBuild fills in what comes from this process: our own programs, the

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
+
+	"bareroot/internal/build"
+)
+
+// buildConfig is where the settings of all builds on a machine are.
+const buildConfig = "/etc/bareroot/build.yaml"
+
+// readBuildConfig takes options from a file. Its keys are the long options'
+// names; an option of the command line wins over the file as a whole. The
+// default file may be absent.
+func readBuildConfig(path string, given bool, f *pflag.FlagSet, o *build.Options) error {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && !given {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read build settings: %w", err)
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(b, &doc); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if len(doc.Content) == 0 {
+		return nil // only comments
+	}
+	top := doc.Content[0]
+	if top.Kind != yaml.MappingNode {
+		return fmt.Errorf("%s:%d: this must be a list of \"option: value\"", path, top.Line)
+	}
+	seen := map[string]int{}
+	for i := 0; i+1 < len(top.Content); i += 2 {
+		key, value := top.Content[i], top.Content[i+1]
+		at := fmt.Sprintf("%s:%d: %s", path, key.Line, key.Value)
+		if line := seen[key.Value]; line != 0 {
+			return fmt.Errorf("%s is there twice, first on line %d", at, line)
+		}
+		seen[key.Value] = key.Line
+		flag := f.Lookup(key.Value)
+		if flag == nil || notInConfig[key.Value] {
+			return fmt.Errorf("%s: there is no such setting; settings are the long options of \"bareroot build\" that say what is built", at)
+		}
+		if flag.Changed {
+			continue
+		}
+		if err := setFromConfig(flag, value, o); err != nil {
+			return fmt.Errorf("%s: %w", at, err)
+		}
+	}
+	return nil
+}
+
+// notInConfig are the options that belong to one call.
+var notInConfig = map[string]bool{
+	"output": true, "force": true, "json": true, "explain": true, "config": true, "help": true, "list-features": true,
+	"server": true, "token-file": true,
+}
+
+func setFromConfig(flag *pflag.Flag, value *yaml.Node, o *build.Options) error {
+	if flag.Name == "include" || flag.Name == "hook" {
+		return pairsFromConfig(flag.Name, value, o)
+	}
+	list := []*yaml.Node{value}
+	if value.Kind == yaml.SequenceNode {
+		switch flag.Value.Type() {
+		case "WORDS", "stringArray":
+			list = value.Content
+		default:
+			return errors.New("it takes one value, not a list")
+		}
+	}
+	for _, v := range list {
+		if v.Kind != yaml.ScalarNode || v.Tag == "!!null" {
+			return fmt.Errorf("line %d is no plain value", v.Line)
+		}
+		if err := flag.Value.Set(v.Value); err != nil {
+			return fmt.Errorf("%q: %w", v.Value, err)
+		}
+	}
+	return nil
+}
+
+// pairsFromConfig reads lists like [[SRC, DST], [SRC, DST]].
+func pairsFromConfig(name string, value *yaml.Node, o *build.Options) error {
+	var list [][]string
+	if err := value.Decode(&list); err != nil {
+		return errors.New("it is a list of pairs, [[A, B], [C, D]]")
+	}
+	for _, p := range list {
+		if len(p) != 2 {
+			return fmt.Errorf("%q is no pair", p)
+		}
+		if name == "include" {
+			o.Include = append(o.Include, build.Include{Src: p[0], Dst: p[1]})
+		} else {
+			o.Hooks = append(o.Hooks, build.Hook{Stage: p[0], File: p[1]})
+		}
+	}
+	return nil
+}
