@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"path"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,9 @@ import (
 
 // DoorAgent is the door of errors in the agent protocol.
 const DoorAgent = "agent"
+
+// DoorAdmin is the operator's door.
+const DoorAdmin = "admin"
 
 // stall is how long a client may take for one piece of a reply, and piece how
 // large a piece is: a client slower than about 140 KiB/s for a minute is cut
@@ -99,7 +103,9 @@ func (s *server) serveProvisioning(ctx context.Context, l net.Listener, h http.H
 		ErrorLog:          slog.NewLogLogger(s.log.With("part", "http").Handler(), slog.LevelDebug),
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(slowListener{l}) }()
+	go func() {
+		ended <- srv.Serve(&slowListener{Listener: l, refused: s.refusedConn, open: map[netip.Addr]int{}})
+	}()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("serve HTTP on %s: %w", l.Addr(), err)
@@ -136,20 +142,76 @@ func (s *server) connState(c net.Conn, state http.ConnState) {
 	}
 }
 
-// slowListener makes connections that give up on clients which do not read.
-type slowListener struct{ net.Listener }
+// refusedConn hears of a connection that was closed at once.
+func (s *server) refusedConn(from netip.Addr) {
+	s.tally.Add(netboot.DoorHTTP)
+	s.log.Debug("too many connections of one address", "remote", from.String())
+}
 
-func (l slowListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+// maxConns is how many connections one address may have open: a machine needs
+// a handful, a router that hides a rack behind its address a few hundred.
+const maxConns = 512
+
+// slowListener makes connections that give up on clients which do not read,
+// and refuses those of an address that has too many.
+type slowListener struct {
+	net.Listener
+	refused func(netip.Addr)
+
+	mu   sync.Mutex
+	open map[netip.Addr]int
+}
+
+func (l *slowListener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		from := peer(c)
+		if l.take(from) {
+			return &slowConn{Conn: c, gone: sync.OnceFunc(func() { l.give(from) })}, nil
+		}
+		_ = c.Close()
+		l.refused(from)
 	}
-	return &slowConn{Conn: c}, nil
+}
+
+// peer is who connects; the zero address for a socket that is not TCP.
+func peer(c net.Conn) netip.Addr {
+	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		return a.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}
+
+func (l *slowListener) take(a netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open[a] >= maxConns {
+		return false
+	}
+	l.open[a]++
+	return true
+}
+
+func (l *slowListener) give(a netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open[a]--; l.open[a] == 0 {
+		delete(l.open, a)
+	}
 }
 
 type slowConn struct {
 	net.Conn
+	gone            func()
 	active, handled atomic.Bool
+}
+
+func (c *slowConn) Close() error {
+	c.gone()
+	return c.Conn.Close()
 }
 
 func (c *slowConn) Write(b []byte) (int, error) {

@@ -52,6 +52,7 @@ type server struct {
 // Run serves until ctx ends, then lets requests finish. Listeners that were
 // passed in replace those of the configuration; Run closes them.
 func Run(ctx context.Context, cfg *Config, given Listeners, log *slog.Logger) (err error) {
+	log = slog.New(newQuiet(log.Handler(), time.Now))
 	s := &server{cfg: cfg, log: log, tally: &netboot.Tally{}, started: time.Now(), listen: map[string][]string{}}
 	var open closers
 	open.addAll(given.HTTP)
@@ -139,7 +140,8 @@ func (s *server) admin(pow *power.Manager, doors []net.Listener) (*admin.Admin, 
 		Inventory: s.inv, Power: pow, Status: s.status,
 		TokenFile: s.cfg.Admin.TokenFile, PublicURL: public,
 		TLSCert: s.cfg.Admin.TLSCert, TLSKey: s.cfg.Admin.TLSKey,
-		Log: s.log.With("part", "admin"),
+		Refused: func() { s.tally.Add(DoorAdmin) },
+		Log:     s.log.With("part", "admin"),
 	})
 }
 

@@ -218,7 +218,7 @@ func TestSlowConnReadFrom(t *testing.T) {
 	}
 	defer l.Close()
 	go func() {
-		c, err := (slowListener{l}).Accept()
+		c, err := (&slowListener{Listener: l, refused: func(netip.Addr) {}, open: map[netip.Addr]int{}}).Accept()
 		if err != nil {
 			return
 		}

@@ -36,6 +36,7 @@ type Inventory interface {
 	AddBootSet(ctx context.Context, r api.BootSetRequest) (*api.BootSet, error)
 	DefaultBootSet(ctx context.Context, name string) (*api.BootSet, error)
 	RemoveBootSet(ctx context.Context, name string) error
+	Pusher
 	Subscribe() (<-chan api.Change, func())
 }
 
@@ -53,6 +54,7 @@ type Config struct {
 	TLSCert   string            // PEM files; both or neither
 	TLSKey    string            //
 	Status    func() api.Status // the server about itself
+	Refused   func()            // hears of each caller turned away, and of garbage; default: nobody
 	Log       *slog.Logger      // default: discard
 	Now       func() time.Time  // default time.Now
 	Heartbeat time.Duration     // of event streams; default 15 s
@@ -80,6 +82,9 @@ func New(cfg Config) (*Admin, error) {
 	if cfg.Heartbeat <= 0 {
 		cfg.Heartbeat = 15 * time.Second
 	}
+	if cfg.Refused == nil {
+		cfg.Refused = func() {}
+	}
 	if cfg.Status == nil {
 		cfg.Status = func() api.Status { return api.Status{} }
 	}
@@ -101,6 +106,7 @@ func New(cfg Config) (*Admin, error) {
 	}
 	a := &Admin{cfg: cfg, mux: http.NewServeMux(), public: public}
 	a.auth = newAuth(token, cfg.Now, cfg.Log, append(cfg.Names, public.Hostname()))
+	a.auth.refused = cfg.Refused
 	a.registerAPI()
 	site := web.New(web.Config{Inventory: cfg.Inventory, Power: cfg.Power, Status: cfg.Status, Log: cfg.Log, Now: cfg.Now})
 	site.Register(a.mux)
@@ -139,7 +145,7 @@ func (c Config) checkListen(addr string) error {
 // Handler serves the API and the page. trusted is for listeners that only the
 // operator can open, as the unix socket: its callers need no token.
 func (a *Admin) Handler(trusted bool) http.Handler {
-	return secured(a.auth.guard(a.mux, trusted))
+	return secured(known(a.auth.guard(a.mux, trusted)))
 }
 
 // secured sets the headers that every reply carries.

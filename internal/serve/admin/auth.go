@@ -37,6 +37,8 @@ type auth struct {
 	log    *slog.Logger
 	origin *http.CrossOriginProtection
 
+	refused func() // hears of each caller turned away
+
 	mu    sync.Mutex
 	codes map[[sha256.Size]byte]time.Time // hash of a login code to its expiry
 }
@@ -55,6 +57,8 @@ func newAuth(token string, now func() time.Time, log *slog.Logger, names []strin
 		log:    log,
 		origin: http.NewCrossOriginProtection(),
 		codes:  map[[sha256.Size]byte]time.Time{},
+
+		refused: func() {},
 	}
 	for _, n := range names {
 		a.names[strings.ToLower(strings.Trim(n, "[]"))] = true
@@ -178,6 +182,7 @@ func (a *auth) useCode(code string) bool {
 
 // refuse answers a browser with a page and a program with a problem.
 func (a *auth) refuse(w http.ResponseWriter, r *http.Request, status int, detail string) {
+	a.refused()
 	a.log.Warn("admin request refused", "remote", r.RemoteAddr, "method", r.Method, "path", r.URL.Path, "status", status)
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="bareroot"`)

@@ -27,6 +27,7 @@ func (a *Admin) registerLogin(site *web.Site) {
 	a.mux.HandleFunc("GET "+loginPath, func(w http.ResponseWriter, r *http.Request) {
 		code := r.URL.Query().Get("code")
 		if code == "" || !a.auth.useCode(code) {
+			a.cfg.Refused()
 			a.cfg.Log.Warn("login refused", "remote", r.RemoteAddr, "code", code != "")
 			web.Refused(w, http.StatusUnauthorized, "This login link was used already, has expired, or is wrong.")
 			return

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -32,6 +33,7 @@ func (a *Admin) Serve(ctx context.Context, l net.Listener) error {
 			l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
 		}
 	}
+	seen := &conns{refused: a.cfg.Refused, open: map[net.Conn]*conn{}}
 	srv := &http.Server{
 		Handler:           a.Handler(trusted),
 		ReadHeaderTimeout: 10 * time.Second,
@@ -42,6 +44,11 @@ func (a *Admin) Serve(ctx context.Context, l net.Listener) error {
 		BaseContext: func(net.Listener) context.Context {
 			return context.WithValue(context.WithoutCancel(ctx), streamsKey{}, ctx)
 		},
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, seen.add(c))
+		},
+		ConnState: seen.change,
+		ErrorLog:  slog.NewLogLogger(a.cfg.Log.Handler(), slog.LevelDebug),
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(l) }()
