@@ -38,6 +38,10 @@
 //	POST   /api/v1/bootsets                 BootSetRequest -> BootSet
 //	POST   /api/v1/bootsets/NAME/default    -> BootSet
 //	DELETE /api/v1/bootsets/NAME
+//	POST   /api/v1/bootsets/NAME/push       PushRequest -> PushReply; repeated until nothing is missing
+//	PUT    /api/v1/blobs/SHA256             the bytes of a file that a PushReply names -> 204
+//	GET    /api/v1/bootsets/NAME/generations {generations: []Generation}
+//	POST   /api/v1/bootsets/NAME/rollback   RollbackRequest -> BootSet
 //	POST   /api/v1/login-codes              -> LoginCode (one-time link for a browser)
 //	GET    /api/v1/events                   text/event-stream of Change: live updates
 //

@@ -99,6 +99,8 @@ type BootSet struct {
 	Size    int64     `json:"size"`
 	Default bool      `json:"default"`
 	Added   time.Time `json:"added"`
+	// Generation counts the pushes of the name; 0: it was never pushed.
+	Generation int `json:"generation,omitempty"`
 }
 
 // BootSetRequest registers the boot set in directory Path on the server's
@@ -127,7 +129,7 @@ type Status struct {
 	Started   time.Time         `json:"started"`
 	Listeners map[string]string `json:"listeners"` // dhcp, tftp, http, admin -> address
 	Machines  int               `json:"machines"`
-	Errors    map[string]int64  `json:"errors"` // counted garbage, by door: "dhcp", "tftp", "http", "agent"
+	Errors    map[string]int64  `json:"errors"` // counted garbage and refusals, by door: "dhcp", "tftp", "http", "ra", "agent", "admin"
 }
 
 // Problem is an error reply (RFC 9457).

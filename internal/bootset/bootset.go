@@ -88,27 +88,37 @@ func Read(dir string) (*Manifest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read boot set: %w", err)
 	}
+	m, err := Parse(b)
+	if err != nil {
+		return nil, fmt.Errorf("read boot set %s: %w", dir, err)
+	}
+	return m, nil
+}
+
+// Parse reads the text of a manifest.json and checks its form.
+func Parse(text []byte) (*Manifest, error) {
 	var m Manifest
-	if err := json.Unmarshal(b, &m); err != nil {
-		return nil, fmt.Errorf("read boot set %s: manifest.json: %w", dir, err)
+	if err := json.Unmarshal(text, &m); err != nil {
+		return nil, fmt.Errorf("manifest.json: %w", err)
 	}
 	if m.Version != Version {
-		return nil, fmt.Errorf("read boot set %s: manifest version %d, this program knows %d", dir, m.Version, Version)
+		return nil, fmt.Errorf("manifest version %d, this program knows %d", m.Version, Version)
 	}
-	for _, b := range append([]Blob{m.Kernel}, blobs(m.Segments)...) {
+	for _, b := range m.Blobs() {
 		if b.File == "" || b.File != filepath.Base(b.File) || strings.HasPrefix(b.File, ".") {
-			return nil, fmt.Errorf("read boot set %s: %q is no plain file name", dir, b.File)
+			return nil, fmt.Errorf("%q is no plain file name", b.File)
 		}
 	}
 	if m.ID != m.Sum() {
-		return nil, fmt.Errorf("read boot set %s: manifest id %.12s does not belong to its content %.12s", dir, m.ID, m.Sum())
+		return nil, fmt.Errorf("manifest id %.12s does not belong to its content %.12s", m.ID, m.Sum())
 	}
 	return &m, nil
 }
 
-func blobs(ss []Segment) []Blob {
-	var out []Blob
-	for _, s := range ss {
+// Blobs are the kernel and the segments.
+func (m *Manifest) Blobs() []Blob {
+	out := []Blob{m.Kernel}
+	for _, s := range m.Segments {
 		out = append(out, s.Blob)
 	}
 	return out
@@ -116,7 +126,7 @@ func blobs(ss []Segment) []Blob {
 
 // Verify hashes every file of the boot set in dir.
 func Verify(dir string, m *Manifest) error {
-	for _, b := range append([]Blob{m.Kernel}, blobs(m.Segments)...) {
+	for _, b := range m.Blobs() {
 		f, err := os.Open(filepath.Join(dir, b.File))
 		if err != nil {
 			return fmt.Errorf("verify boot set: %w", err)

@@ -124,6 +124,7 @@ func (a *Admin) bootSetEndpoints(h huma.API) {
 	remove(a, h, a.op(h, "remove-bootset", "DELETE /bootsets/{name}", "boot sets", "Remove a boot set",
 		"Refused for the default and while a machine is pinned to it."),
 		func(ctx context.Context, in *named) error { return inv.RemoveBootSet(ctx, in.Name) })
+	a.pushEndpoints(h)
 }
 
 func (a *Admin) serverEndpoints(h huma.API) {

@@ -19,7 +19,7 @@ const defaultSet = "default boot set"
 func (s *Service) setPath(id string) string { return filepath.Join(s.cfg.StateDir, "bootsets", id) }
 
 func asBootSet(b store.BootSet, dflt string) api.BootSet {
-	return api.BootSet{Name: b.Name, ID: b.Manifest.ID, Kernel: b.Manifest.Kver, Arch: b.Manifest.Arch, Size: b.Manifest.Size(), Default: b.Name == dflt, Added: b.Added}
+	return api.BootSet{Name: b.Name, ID: b.Manifest.ID, Kernel: b.Manifest.Kver, Arch: b.Manifest.Arch, Size: b.Manifest.Size(), Default: b.Name == dflt, Added: b.Added, Generation: b.Generation}
 }
 
 // BootSets lists boot sets by name.
@@ -179,7 +179,7 @@ func (s *Service) DefaultBootSet(ctx context.Context, name string) (*api.BootSet
 // RemoveBootSet removes a boot set that no machine is pinned to. The default
 // one can go only as the last one.
 func (s *Service) RemoveBootSet(ctx context.Context, name string) error {
-	var id string
+	var ids []string
 	err := s.store.Update(ctx, func(t *store.Tx) error {
 		b, err := t.BootSet(name)
 		if err != nil {
@@ -210,27 +210,22 @@ func (s *Service) RemoveBootSet(ctx context.Context, name string) error {
 				return err
 			}
 		}
-		if err := t.DeleteBootSet(name); err != nil {
+		generations, err := t.Generations(name)
+		if err != nil {
 			return err
 		}
-		id = b.Manifest.ID
-		return nil
+		ids = []string{b.Manifest.ID}
+		for _, g := range generations {
+			ids = append(ids, g.Manifest.ID)
+		}
+		return t.DeleteBootSet(name)
 	})
 	if err != nil {
 		return err
 	}
 	s.broker.publish(api.Change{})
-	// The row went first, durably: a directory without a row is swept at the
-	// next start, a row without its directory would be a broken promise.
-	return s.store.Update(ctx, func(t *store.Tx) error {
-		if _, err := t.BootSetByID(id); !notFound(err) {
-			return err // still there under another name
-		}
-		if err := os.RemoveAll(s.setPath(id)); err != nil {
-			return fmt.Errorf("remove boot set %s: %w", name, err)
-		}
-		return nil
-	})
+	s.removeSets(ctx, ids)
+	return nil
 }
 
 // BootFile is the path of a file that a boot set's manifest names.

@@ -150,7 +150,7 @@ func (s *Service) sweep(ctx context.Context) error {
 		for _, i := range images {
 			keep[s.imagePath(i.SHA256)] = true
 		}
-		sets, err := t.BootSets()
+		sets, err := t.KeptBootSets()
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"io/fs"
+	"path"
 	"testing/fstest"
 )
 
@@ -12,13 +13,18 @@ func Pragma(ctx context.Context, s *Store, name string) (v string, err error) {
 }
 
 // OpenWith opens the store with one more migration.
-func OpenWith(ctx context.Context, path, migration string) (*Store, error) {
-	all := fstest.MapFS{"00002_later.sql": {Data: []byte(migration)}}
-	const first = "00001_start.sql"
-	b, err := fs.ReadFile(migrations, "migrations/"+first)
+func OpenWith(ctx context.Context, file, migration string) (*Store, error) {
+	all := fstest.MapFS{"99999_later.sql": {Data: []byte(migration)}}
+	names, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
 		return nil, err
 	}
-	all[first] = &fstest.MapFile{Data: b}
-	return open(ctx, path, all)
+	for _, name := range names {
+		b, err := fs.ReadFile(migrations, name)
+		if err != nil {
+			return nil, err
+		}
+		all[path.Base(name)] = &fstest.MapFile{Data: b}
+	}
+	return open(ctx, file, all)
 }

@@ -82,7 +82,7 @@ func TestMigrationBacksUpFirst(t *testing.T) {
 	}
 	put(s, "after")
 	s.Close()
-	backups, err := filepath.Glob(path + ".schema1-*")
+	backups, err := filepath.Glob(path + ".schema[1-9]*-*")
 	if err != nil || len(backups) != 1 {
 		t.Fatal(backups, err)
 	}
