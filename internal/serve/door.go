@@ -54,7 +54,7 @@ func (s *server) provisioning(ctx context.Context, boot, agent http.Handler) htt
 			c.handled.Store(true)
 		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if p := r.URL.Path; path.Clean(p) != p && p != "/" {
+		if p := r.URL.Path; path.Clean(p) != p && p != "/" || p[0] != '/' {
 			// Nothing of ours has such a path; the mux would redirect.
 			s.tally.Add(netboot.DoorHTTP)
 			netboot.WriteProblem(w, &api.Problem{Title: "bad request", Status: http.StatusBadRequest, Detail: "that path is not a plain one"})

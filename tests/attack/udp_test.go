@@ -221,13 +221,14 @@ func (s *site) tftp(t *testing.T, request []byte, bound time.Duration) ([]byte, 
 			t.Fatal(err)
 		}
 		_ = c.SetReadDeadline(time.Now().Add(time.Second))
-		n, _, err := c.ReadFromUDP(buf)
+		n, from, err := c.ReadFromUDP(buf)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			continue
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
+		to = from // a transfer has a port of its own
 		if n < 4 {
 			return out, fmt.Errorf("%d bytes in answer", n)
 		}

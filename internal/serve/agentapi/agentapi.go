@@ -214,11 +214,12 @@ func (h *handler) done(w http.ResponseWriter, r *http.Request, err error) {
 // fail answers with a problem. What is no *api.Problem is the server's own
 // trouble: logged, not told.
 func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Context().Err() != nil {
-		return // nobody listens any more
-	}
 	p, ok := errors.AsType[*api.Problem](err)
 	switch {
+	case !ok && r.Context().Err() != nil:
+		// Nobody listens any more; or its sending side only is closed, and
+		// silence would be a 200 without a body.
+		p = &api.Problem{Title: "Service Unavailable", Status: 503, Detail: "the request was given up"}
 	case !ok:
 		h.log.Error("agent request failed", "method", r.Method, "path", r.URL.Path, "remote", r.RemoteAddr, "err", err)
 		p = &api.Problem{Title: "Internal Server Error", Status: 500, Detail: "the server could not do that; its log says why"}

@@ -78,7 +78,11 @@ func (d *DHCP) Serve(ctx context.Context) error {
 		}
 		if err := d.answer(pc, buf[:n], peer); err != nil {
 			d.Errors.Add(DoorDHCP)
-			d.Log.Warn("DHCP packet not answered", "if", d.Interface, "from", peer, "err", err)
+			what := "DHCP packet not answered"
+			if errors.As(err, new(errPoolEmpty)) {
+				what = "DHCP range used up" // not lost among lines about garbage
+			}
+			d.Log.Warn(what, "if", d.Interface, "from", peer, "err", err)
 		}
 	}
 }

@@ -130,11 +130,12 @@ func (h *HTTP) segment(w http.ResponseWriter, r *http.Request) {
 // telling the network what is inside.
 func (h *HTTP) fail(w http.ResponseWriter, r *http.Request, err error) {
 	h.Errors.Add(DoorHTTP)
-	if r.Context().Err() != nil {
-		return // who asked has gone, and with that what was being done for it
-	}
 	p := &api.Problem{}
-	if !errors.As(err, &p) {
+	if known := errors.As(err, &p); !known && r.Context().Err() != nil {
+		// Who asked has gone, and with that what was being done for it. If only
+		// its sending side is closed, silence would be a 200 without a body.
+		p = &api.Problem{Title: "service unavailable", Status: http.StatusServiceUnavailable}
+	} else if !known {
 		h.Log.Error("boot request failed", "path", r.URL.Path, "remote", r.RemoteAddr, "err", err)
 		p = &api.Problem{Title: "internal error", Status: http.StatusInternalServerError}
 	} else {
