@@ -29,11 +29,14 @@ func (e usageError) Unwrap() error { return e.error }
 // exitCode maps an error to the documented exit codes.
 func exitCode(err error) int {
 	var usage usageError
+	var status exitStatus
 	var problem *api.Problem
 	var un *client.UnreachableError
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &status):
+		return int(status)
 	case errors.As(err, &usage), strings.HasPrefix(err.Error(), "unknown command"):
 		return exitUsage
 	case errors.As(err, &problem):

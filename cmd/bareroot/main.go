@@ -26,7 +26,7 @@ type env struct {
 func main() {
 	lab.Reexec() // the inside of a lab is this program, too
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, &env{os.Stdin, os.Stdout, os.Stderr}, os.Args[1:])
+	code := run(ctx, &env{os.Stdin, os.Stdout, os.Stderr}, asDracut(os.Args))
 	stop()
 	os.Exit(code)
 }
@@ -37,7 +37,7 @@ func run(ctx context.Context, e *env, args []string) int {
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	code := exitCode(err)
-	if err != nil {
+	if err != nil && !errors.As(err, new(exitStatus)) {
 		fmt.Fprintf(e.Stderr, "bareroot: %s\n", message(err))
 	}
 	if errors.As(err, new(usageError)) {
@@ -59,6 +59,7 @@ func newRootCommand(e *env) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		newBuildCommand(e),
+		newDracutCommand(e),
 		newMachineCommand(e),
 		newOrderCommand(e),
 		newImageCommand(e),

@@ -45,6 +45,8 @@ type Options struct {
 	Hostonly     bool
 	HostonlyMode string // "sloppy" if empty, or "strict"
 	HostRoot     string // where sys, proc and etc of the host are; "/" if empty
+	// NoHostCmdline leaves the words out that find this machine's root.
+	NoHostCmdline bool
 
 	// Features by name or alias. If Features is not empty, exactly these and
 	// what they need; otherwise the defaults and AddFeatures. ForceFeatures are
@@ -90,6 +92,12 @@ type ExtraFile struct {
 	Mode uint32
 	Data []byte
 	Why  string
+
+	// First puts it into the userland's segment, the first one that is
+	// compressed, where lsinitrd looks.
+	First bool
+	// OfFeatures makes the content of the names of the features that are in.
+	OfFeatures func(names []string) []byte
 }
 
 // Progress tells how far a build is.

@@ -188,6 +188,15 @@ func (r *recipe) available(o *Options) error {
 	return nil
 }
 
+// featureNames are the names of the features that are in.
+func (r *recipe) featureNames() []string {
+	var out []string
+	for _, w := range r.features {
+		out = append(out, w.Name)
+	}
+	return out
+}
+
 // has tells whether a feature with the property is in.
 func (r *recipe) has(is func(feature.Info) bool) bool {
 	return slices.ContainsFunc(r.features, func(w wanted) bool { return is(w.Info) })

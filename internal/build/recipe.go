@@ -173,7 +173,7 @@ func (r *recipe) addConfig(o *Options, h *host.Host, manifest bool) error {
 		Why: "ramdisk configuration: role and command line",
 	}})
 	var words []string
-	if h != nil {
+	if h != nil && !o.NoHostCmdline {
 		words = h.Cmdline()
 	}
 	for _, w := range r.features {

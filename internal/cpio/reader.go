@@ -33,6 +33,7 @@ type Reader struct {
 	archive int
 	inside  bool // an archive has begun and its trailer was not seen
 	err     error
+	foreign int64
 }
 
 // NewReader returns a Reader on r.
@@ -105,6 +106,10 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Foreign is where the bytes start that are no archive, after Next has returned
+// ErrFormat for them: a compressed archive that follows plain ones.
+func (r *Reader) Foreign() int64 { return r.foreign }
+
 func (r *Reader) header() (*Header, error) {
 	var b [headerSize]byte
 	at := r.n
@@ -112,6 +117,7 @@ func (r *Reader) header() (*Header, error) {
 		return nil, r.cut(err)
 	}
 	if string(b[:6]) != magic {
+		r.foreign = at
 		return nil, fmt.Errorf("read cpio archive at byte %d: magic %q, wanted %q: %w", at, b[:6], magic, ErrFormat)
 	}
 	var f [13]uint32
