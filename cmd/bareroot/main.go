@@ -59,6 +59,7 @@ func newRootCommand(e *env) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		newBuildCommand(e),
+		newCacheCommand(e),
 		newDracutCommand(e),
 		newMachineCommand(e),
 		newOrderCommand(e),
