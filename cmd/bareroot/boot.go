@@ -18,7 +18,8 @@ func newBootCommand(e *env) *cobra.Command {
 		Use:   "boot",
 		Short: "Manage the boot sets that machines netboot",
 		Long:  "Manage the boot sets that machines netboot. A boot set is a kernel, the segments of its ramdisk and a command line, as \"bareroot build --format dir\" makes it.",
-	}, newBootAddCommand(e), newBootListCommand(e), newBootDefaultCommand(e), newBootRemoveCommand(e), newBootWhyCommand(e))
+	}, newBootAddCommand(e), newBootListCommand(e), newBootDefaultCommand(e), newBootRemoveCommand(e), newBootWhyCommand(e),
+		newBootPushCommand(e), newBootGenerationsCommand(e), newBootRollbackCommand(e))
 }
 
 func newBootAddCommand(e *env) *cobra.Command {
