@@ -45,6 +45,7 @@ func Words() []Def {
 		{Name: "rootflags", Type: Text, Stage: "mount", Meaning: "mount options of a block root"},
 		{Name: "ro", Type: Flag, Stage: "mount", Meaning: "mount a block root read-only (the default); the later of ro and rw wins"},
 		{Name: "rw", Type: Flag, Stage: "mount", Meaning: "mount a block root writable"},
+		{Name: "bareroot.modules", Type: Choice, Choices: []string{"warn", "refuse", "ignore"}, Default: "warn", Stage: "pre-pivot", Meaning: "what a root without modules for the running kernel means; warn and refuse say which kernels the root has modules for"},
 		{Name: "init", Type: Text, Default: "/sbin/init, /etc/init, /bin/init, /bin/sh", Stage: "cleanup", Meaning: "program of the root that becomes PID 1; what follows `--` goes to it as arguments"},
 		{Name: "bareroot.live.sha256", Type: Hash, Stage: "initqueue", Meaning: "sha256 of the image of `root=live:URL`, as downloaded; required unless bareroot.live.insecure"},
 		{Name: "bareroot.live.size", Type: Number, Stage: "initqueue", Meaning: "bytes of that image, checked, and compared with the memory before the download starts"},

@@ -386,6 +386,16 @@ func (b *Boot) stageMount(ctx context.Context) error {
 }
 
 func (b *Boot) stagePrePivot(ctx context.Context) error {
+	// A kernel that takes no modules has none to miss.
+	if _, err := os.Stat("/proc/modules"); err == nil {
+		notice, err := rootfs.CheckModules(rootfs.Target, b.kver, b.line)
+		if err != nil {
+			return fmt.Errorf("%s: %w", b.root.Describe(), err)
+		}
+		if notice != "" {
+			b.log.Warnf("%s: %s", b.root.Describe(), notice)
+		}
+	}
 	if err := b.root.HandOver(ctx, b.env()); err != nil {
 		return err
 	}
