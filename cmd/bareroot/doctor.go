@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"bareroot/internal/human"
 	"bareroot/internal/serve/config"
 )
 
@@ -72,7 +74,7 @@ The exit code is 1 when something required is missing.`,
 			return err
 		}
 		if n := countResult(found, doctorFail); n > 0 {
-			return fmt.Errorf("%d required things are missing", n)
+			return errors.New(human.Count(n, "required thing") + " missing")
 		}
 		return cmd.Context().Err()
 	}
@@ -107,7 +109,7 @@ func (d doctor) examine(ctx context.Context, o doctorOptions) []finding {
 			out = append(out, d.dhcpServers(ctx, o.Interfaces)...)
 			out = append(out, diskSpace(o.StateDir))
 		case jobLab:
-			out = append(out, userNamespaces(ctx), kvm())
+			out = append(out, userNamespaces(ctx), tun(), kvm())
 		}
 	}
 	return out

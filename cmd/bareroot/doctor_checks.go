@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bareroot/internal/human"
+	"bareroot/internal/lab/netns"
 	"bareroot/internal/serve/netboot"
 )
 
@@ -240,6 +241,15 @@ func userNamespaces(ctx context.Context) finding {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		f.Result = doctorWarn
 		f.Detail = fmt.Sprintf("refused (%v %s): the lab needs root; on Ubuntu see kernel.apparmor_restrict_unprivileged_userns", err, bytes.TrimSpace(out))
+	}
+	return f
+}
+
+// tun looks whether machines can be joined to the lab's network.
+func tun() finding {
+	f := finding{Job: jobLab, What: "tap devices", Result: doctorOK, Detail: "/dev/net/tun opens"}
+	if err := netns.CheckTun(); err != nil {
+		f.Result, f.Detail = doctorWarn, err.Error()
 	}
 	return f
 }

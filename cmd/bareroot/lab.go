@@ -110,10 +110,16 @@ func labDetach(ctx context.Context, e *env, state, config, cache string) error {
 			return ctx.Err()
 		}
 		b, _ := os.ReadFile(logPath)
-		return fmt.Errorf("the lab did not start: %s", strings.TrimSpace(string(b)))
+		return fmt.Errorf("the lab did not start: %s", lastWords(string(b)))
 	}
 	_, err = e.Stdout.Write(buf[:n])
 	return errors.Join(err, cmd.Process.Release())
+}
+
+// lastWords is what a program that failed said last, without its own name.
+func lastWords(log string) string {
+	lines := strings.Split(strings.TrimSpace(log), "\n")
+	return strings.TrimPrefix(lines[len(lines)-1], "bareroot: ")
 }
 
 func labList(e *env, state *string) *cobra.Command {

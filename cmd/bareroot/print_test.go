@@ -103,7 +103,7 @@ func TestPrint(t *testing.T) {
 		{Attempt: 1, Time: now.Add(-time.Minute), Kind: api.EventState, State: api.StateDone, Message: "all is well"},
 	}}
 	tests := map[string]func(io.Writer){
-		"machines":      func(w io.Writer) { writeMachines(w, machines, now) },
+		"machines": func(w io.Writer) { writeMachines(w, machines, now) },
 		"machines-long": func(w io.Writer) {
 			m := machines[0]
 			m.Status = "failed: download image debian: its hash is wrong: got 104857600 bytes (sha256 " + strings.Repeat("ab", 32) + ")"

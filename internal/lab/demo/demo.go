@@ -23,6 +23,7 @@ import (
 	"bareroot/internal/human"
 	"bareroot/internal/lab"
 	"bareroot/internal/lab/distro"
+	"bareroot/internal/lab/netns"
 	"bareroot/internal/lab/sysimage"
 )
 
@@ -64,6 +65,9 @@ type phase struct {
 
 // Run is the whole demo. It fails unless every machine reached its goal.
 func Run(ctx context.Context, o Options) error {
+	if err := netns.CheckTun(); err != nil {
+		return err
+	}
 	t := &tour{Options: o, start: time.Now()}
 	for _, s := range []struct {
 		what string

@@ -207,6 +207,6 @@ func factsLine(f *api.Facts) string {
 	for _, d := range f.Disks {
 		disks = append(disks, fmt.Sprintf("%s %s", d.ID, human.Bytes(d.Size)))
 	}
-	return fmt.Sprintf("%s firmware, %d cpu, %s memory, %d NICs, disks: %s",
-		f.Firmware, f.CPU.Threads, human.Bytes(f.Memory.Usable), len(f.NICs), strings.Join(disks, ", "))
+	return fmt.Sprintf("%s firmware, %s, %s memory, %s, disks: %s",
+		f.Firmware, human.Count(f.CPU.Threads, "cpu"), human.Bytes(f.Memory.Usable), human.Count(len(f.NICs), "NIC"), strings.Join(disks, ", "))
 }

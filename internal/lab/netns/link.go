@@ -55,6 +55,34 @@ func (b Bridge) Up() error {
 	return nil
 }
 
+const tunDevice = "/dev/net/tun"
+
+// CheckTun says whether this user may make tap devices, as far as the device
+// file goes: better asked before long work than after.
+func CheckTun() error { return checkTun(tunDevice) }
+
+func checkTun(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		if r := noTun(path, err); r != nil {
+			return r
+		}
+		return fmt.Errorf("look at %s: %w", path, err)
+	}
+	return f.Close()
+}
+
+// noTun explains why the device cannot be used; nil if err says otherwise.
+func noTun(path string, err error) error {
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return &Refused{Reason: path + " is not open to this user, as it is on a stock system (sudo chmod 0666 " + path + " opens it)"}
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, unix.ENODEV):
+		return &Refused{Reason: path + " is missing (sudo modprobe tun loads its driver)"}
+	}
+	return nil
+}
+
 // Tap makes a tap device on the bridge, for one NIC of one machine.
 func (b Bridge) Tap(name string) error {
 	br, err := netlink.LinkByName(b.Name)
@@ -65,8 +93,8 @@ func (b Bridge) Tap(name string) error {
 	attrs.Name = name
 	tap := &netlink.Tuntap{LinkAttrs: attrs, Mode: netlink.TUNTAP_MODE_TAP, Flags: netlink.TUNTAP_NO_PI | netlink.TUNTAP_VNET_HDR}
 	if err := netlink.LinkAdd(tap); err != nil {
-		if errors.Is(err, os.ErrPermission) || errors.Is(err, os.ErrNotExist) {
-			return &Refused{Reason: fmt.Sprintf("/dev/net/tun cannot be used (%v); it is open to all users on a stock system (mode 0666)", err)}
+		if r := noTun(tunDevice, err); r != nil {
+			return r
 		}
 		return fmt.Errorf("make tap %s: %w", name, err)
 	}

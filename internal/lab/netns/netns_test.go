@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -184,5 +185,26 @@ func TestExplain(t *testing.T) {
 	}
 	if err := explain(unix.ENOMEM); errors.As(err, &r) {
 		t.Errorf("explain(ENOMEM) = %v", err)
+	}
+}
+
+func TestCheckTun(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "tun")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := checkTun(file); err != nil {
+		t.Errorf("a file that opens: %v", err)
+	}
+	var r *Refused
+	if err := checkTun(filepath.Join(dir, "none")); !errors.As(err, &r) || !strings.Contains(err.Error(), "modprobe tun") {
+		t.Errorf("no device: %v", err)
+	}
+	if err := noTun(file, os.ErrPermission); !errors.As(err, &r) || !strings.Contains(err.Error(), "sudo chmod 0666 "+file) {
+		t.Errorf("not ours: %v", err)
+	}
+	if err := noTun(file, io.EOF); err != nil {
+		t.Errorf("another error: %v", err)
 	}
 }
