@@ -75,6 +75,8 @@ type Options struct {
 
 	Cache *cache.Cache // of finished work; nil for none
 
+	kernelArch string // of the kernel that was found; "" if it does not tell
+
 	ModTime  time.Time // of every file in the ramdisk
 	Jobs     int       // workers; one a core if 0
 	Progress func(Progress)
@@ -165,7 +167,10 @@ func run(ctx context.Context, o Options, out output) (*Result, error) {
 		err = o.checkBudget(res, files)
 	}
 	if err == nil && out.wantsKernel() {
-		err = o.addOwners(files)
+		var notice string
+		if notice, err = o.addOwners(files); notice != "" {
+			res.Notices = append(res.Notices, notice)
+		}
 	}
 	if err == nil {
 		err = out.finish(res, files)

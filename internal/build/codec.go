@@ -164,7 +164,7 @@ type aligner interface {
 func (c codec) writer(ctx context.Context, w io.Writer) (io.WriteCloser, error) {
 	switch {
 	case c.program != "":
-		return startProgram(ctx, c, w)
+		return startProgram(ctx, c, w, -1)
 	case c.name == "zstd":
 		z, err := newEncoder(w, c.level)
 		return zstdStream{z}, err
@@ -253,9 +253,15 @@ type programStream struct {
 	err  error
 }
 
-func startProgram(ctx context.Context, c codec, w io.Writer) (io.WriteCloser, error) {
+// startProgram is told the size of what will be written, if it is known: the
+// program's tables, some 100 MiB otherwise, fit it then.
+func startProgram(ctx context.Context, c codec, w io.Writer, size int) (io.WriteCloser, error) {
 	p := &programStream{said: &bytes.Buffer{}}
-	p.cmd = exec.CommandContext(ctx, c.program, fmt.Sprintf("-%d", c.level), "--single-thread", "--quiet", "--stdout", "-")
+	args := []string{fmt.Sprintf("-%d", c.level), "--single-thread", "--quiet", "--stdout"}
+	if size >= 0 {
+		args = append(args, fmt.Sprintf("--stream-size=%d", size))
+	}
+	p.cmd = exec.CommandContext(ctx, c.program, append(args, "-")...)
 	p.cmd.Stdout, p.cmd.Stderr = w, p.said
 	p.cmd.Env = []string{"LC_ALL=C"} // ZSTD_CLEVEL and the like must not count
 	var err error
@@ -307,7 +313,7 @@ func (m *moduleCompressor) compress(ctx context.Context, b []byte) ([]byte, erro
 		return b, nil
 	}
 	var out bytes.Buffer
-	w, err := m.codec.writer(ctx, &out)
+	w, err := startProgram(ctx, m.codec, &out, len(b))
 	if err != nil {
 		return nil, err
 	}

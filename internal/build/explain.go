@@ -53,7 +53,11 @@ func Explain(ctx context.Context, o Options) (files []bootset.File, notices []st
 	}
 	add("agent", r.agent)
 	add("config", r.config)
-	return files, r.notices, o.addOwners(files)
+	notice, err := o.addOwners(files)
+	if notice != "" {
+		r.notices = append(r.notices, notice)
+	}
+	return files, r.notices, err
 }
 
 func (r *recipe) explainModules(ctx context.Context, o *Options) (files []bootset.File, firmware firmwareNames, err error) {
@@ -83,15 +87,16 @@ func (r *recipe) explainModules(ctx context.Context, o *Options) (files []bootse
 	return files, firmware, source.tree.save()
 }
 
-// addOwners names the package of each file that comes from the sysroot.
-func (o *Options) addOwners(files []bootset.File) error {
+// addOwners names the package of each file that comes from the sysroot, or says
+// why it cannot.
+func (o *Options) addOwners(files []bootset.File) (notice string, err error) {
 	db, err := owner.Open(o.Sysroot)
 	if err != nil {
-		return fmt.Errorf("read the package database: %w", err)
+		return "", err
 	}
 	root, err := filepath.Abs(o.Sysroot)
 	if err != nil {
-		return err
+		return "", err
 	}
 	for i := range files {
 		f := &files[i]
@@ -100,11 +105,11 @@ func (o *Options) addOwners(files []bootset.File) error {
 		}
 		abs, err := filepath.Abs(f.Source)
 		if err != nil {
-			return err
+			return "", err
 		}
 		if rel, err := filepath.Rel(root, abs); err == nil && rel != ".." && !strings.HasPrefix(rel, "../") {
 			f.Package = db.Owner(rel)
 		}
 	}
-	return nil
+	return db.Notice(), nil
 }

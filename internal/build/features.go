@@ -151,7 +151,7 @@ func (r *recipe) available(o *Options) error {
 			if b.Optional {
 				continue
 			}
-			paths, err := r.resolver.Find(b.Name)
+			paths, err := r.find(b.Name)
 			if err != nil {
 				return "", err
 			}

@@ -162,7 +162,7 @@ func (f *files) program(word, why string) (bool, error) {
 			}
 		}
 	default:
-		paths, err = f.r.resolver.Find(word)
+		paths, err = f.r.find(word)
 	}
 	if err != nil {
 		return false, inputError{fmt.Errorf("install %s: %w", word, err)}
@@ -173,6 +173,15 @@ func (f *files) program(word, why string) (bool, error) {
 		}
 	}
 	return len(paths) > 0, nil
+}
+
+// find looks a program up by name; none is no error.
+func (r *recipe) find(name string) ([]string, error) {
+	paths, err := r.resolver.Find(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return paths, err
 }
 
 // match finds the files of the sysroot that fit a pattern.
@@ -501,6 +510,9 @@ func (r *recipe) addExtra(o *Options) error {
 			mode = 0o644
 		}
 		data := x.Data
+		if x.OfFeatures != nil {
+			data = x.OfFeatures(r.featureNames())
+		}
 		if data == nil {
 			data = []byte{}
 		}

@@ -98,10 +98,11 @@ func (o *Options) findKernel(modules, kver string) (string, error) {
 			return "", inputError{fmt.Errorf("read kernel: %w", err)}
 		}
 		f.Close()
-		release, err := kernelRelease(name)
+		release, arch, err := kernelRelease(name)
 		if err != nil {
 			return "", inputError{fmt.Errorf("read kernel: %w", err)}
 		}
+		o.kernelArch = arch
 		if release != "" && release != kver {
 			return "", inputError{fmt.Errorf("kernel %s is version %s, the modules are of %s; give both of one version with --kver, --kernel and --modules-dir", name, release, kver)}
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"debug/elf"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
@@ -129,33 +128,4 @@ func readProgram(path string) (*program, error) {
 		}
 	}
 	return p, nil
-}
-
-// kernelRelease reads the version out of an x86 bzImage (the boot protocol's
-// kernel_version, Documentation/arch/x86/boot.rst); "" for any other kernel.
-func kernelRelease(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	b := make([]byte, 64<<10)
-	n, err := io.ReadFull(f, b)
-	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
-		return "", err
-	}
-	b = b[:n]
-	if len(b) < 0x210 || string(b[0x202:0x206]) != "HdrS" {
-		return "", nil
-	}
-	at := int(binary.LittleEndian.Uint16(b[0x20e:])) + 0x200
-	if at == 0x200 || at >= len(b) {
-		return "", nil
-	}
-	text, _, ok := bytes.Cut(b[at:min(len(b), at+512)], []byte{0})
-	if !ok {
-		return "", nil
-	}
-	release, _, _ := strings.Cut(string(text), " ")
-	return release, nil
 }

@@ -115,6 +115,9 @@ func newRecipe(ctx context.Context, o *Options, wantKernel bool) (*recipe, error
 	if err := r.addUserland(o); err != nil {
 		return nil, err
 	}
+	if o.kernelArch != "" && o.kernelArch != r.arch {
+		return nil, inputError{fmt.Errorf("kernel %s is for %s, bareroot-init %s for %s; give an init for %s with --init", r.kernel, o.kernelArch, o.Init, r.arch, o.kernelArch)}
+	}
 	if o.needsAgent() {
 		if err := r.addAgent(o); err != nil {
 			return nil, err

@@ -1,0 +1,239 @@
+package build
+
+import (
+	"bytes"
+	"encoding/binary"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"bareroot/internal/build/cache"
+)
+
+// read is a folder's files, without what names the sources' place.
+func readDir(t *testing.T, dir string) map[string][]byte {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string][]byte{}
+	for _, e := range entries {
+		if out[e.Name()], err = os.ReadFile(filepath.Join(dir, e.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
+}
+
+func openCache(t *testing.T) *cache.Cache {
+	t.Helper()
+	c, err := cache.Open(filepath.Join(t.TempDir(), "cache"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// age makes all files of a sysroot older than the grain of a clock; their
+// change time cannot be set, so it is waited for.
+func age(t *testing.T, root string) {
+	t.Helper()
+	probe := filepath.Join(root, "usr/bin/busybox")
+	fi, err := os.Stat(probe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for state(fi, time.Now()) == "" {
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// TestCacheKeepsBytes: no cache, an empty one and a full one give the same
+// files, all of them; a changed input is seen.
+func TestCacheKeepsBytes(t *testing.T) {
+	root, o := sysroot(t)
+	age(t, root)
+	build := func(c *cache.Cache, o Options) (map[string][]byte, *Result) {
+		o.Cache = c
+		out := filepath.Join(t.TempDir(), "set")
+		res := buildDir(t, o, out)
+		return readDir(t, out), res
+	}
+	want, _ := build(nil, o)
+	c := openCache(t)
+	for i, name := range []string{"empty", "full", "full again"} {
+		got, res := build(c, o)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s cache: %s", name, diff)
+		}
+		for _, s := range res.Segments {
+			compressed := strings.HasSuffix(s.File, ".zst")
+			if s.Cached != (i > 0 && compressed) {
+				t.Errorf("%s cache: segment %s cached: %v", name, s.Kind, s.Cached)
+			}
+		}
+		if len(res.Notices) > 3 {
+			t.Errorf("notices %q", res.Notices)
+		}
+	}
+	stats, err := c.Stats()
+	if err != nil || stats.Kinds["module"].Entries < 40 || stats.Kinds["segment"].Entries != 2 || stats.Kinds["tree"].Entries != 1 {
+		t.Errorf("cache %+v %v", stats, err)
+	}
+
+	// A module of the same size and time, but with another content.
+	p := filepath.Join(root, "usr/lib/modules/6.1.0-10/kernel/drivers/scsi/s07.ko")
+	fi, err := os.Stat(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)-40] ^= 1
+	if err := os.WriteFile(p, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(p, fi.ModTime(), fi.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	want, _ = build(nil, o)
+	got, _ := build(c, o)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("after a change: %s", diff)
+	}
+}
+
+// TestCompressions: every compression holds the same archive, in a form that
+// the program of its name reads, and what the kernel cannot unpack is replaced.
+func TestCompressions(t *testing.T) {
+	root, o := sysroot(t)
+	plain := o
+	plain.Compress = "none"
+	out := filepath.Join(t.TempDir(), "set")
+	buildDir(t, plain, out)
+	want := readDir(t, out)["10-userland.cpio"]
+	have := unpack(t, out)
+	if _, ok := have["usr/lib/modules/6.1.0-10/kernel/fs/jbd2/jbd2.ko"]; !ok {
+		t.Error("--compress none left modules compressed")
+	}
+	for name, c := range map[string]struct {
+		file, magic string
+		undo        []string
+	}{
+		"zstd": {"10-userland.cpio.zst", "\x28\xb5\x2f\xfd", []string{"zstd", "-dc"}},
+		"best": {"10-userland.cpio.zst", "\x28\xb5\x2f\xfd", []string{"zstd", "-dc"}},
+		"xz":   {"10-userland.cpio.xz", "\xfd7zXZ\x00\x00\x01", []string{"xz", "-dc"}}, // 1: CRC32
+		"gzip": {"10-userland.cpio.gz", "\x1f\x8b", []string{"gzip", "-dc"}},
+		"lz4":  {"10-userland.cpio.lz4", "\x02\x21\x4c\x18", []string{"lz4", "-dc"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := o
+			o.Compress = name
+			out := filepath.Join(t.TempDir(), "set")
+			res := buildDir(t, o, out)
+			packed := readDir(t, out)[c.file]
+			if !bytes.HasPrefix(packed, []byte(c.magic)) || len(packed)%4 != 0 {
+				t.Fatalf("%d bytes, begin with %x", len(packed), packed[:min(8, len(packed))])
+			}
+			again := filepath.Join(t.TempDir(), "set")
+			if buildDir(t, o, again).Manifest.ID != res.Manifest.ID {
+				t.Error("two builds differ")
+			}
+			if _, err := exec.LookPath(c.undo[0]); err != nil {
+				t.Skipf("%s is not installed: the archive is not read back", c.undo[0])
+			}
+			// Zeros at the end are padding or the stream's own end.
+			for pad := 0; pad < 9 && len(packed) > 0; pad++ {
+				cmd := exec.CommandContext(t.Context(), c.undo[0], c.undo[1:]...)
+				cmd.Stdin = bytes.NewReader(packed)
+				got, err := cmd.Output()
+				if err == nil && bytes.Equal(bytes.TrimRight(got, "\x00"), bytes.TrimRight(want, "\x00")) {
+					return
+				}
+				if packed[len(packed)-1] != 0 {
+					break
+				}
+				packed = packed[:len(packed)-1]
+			}
+			t.Error("the archive did not come back")
+		})
+	}
+	put(t, root, "boot/config-6.1.0-10", []byte("CONFIG_INET=y\nCONFIG_PACKET=y\nCONFIG_RD_GZIP=y\nCONFIG_RD_XZ=y\n"))
+	for how, used := range map[string]string{"": "gzip", "best": "gzip", "zstd": "gzip", "xz": "xz", "lz4": "gzip", "none": ""} {
+		o := o
+		o.Compress = how
+		res := buildDir(t, o, filepath.Join(t.TempDir(), "set"))
+		if got := res.Manifest.Segments[0].Compression; got != used {
+			t.Errorf("--compress %q on such a kernel made %q, want %q", how, got, used)
+		}
+		if said := slices.ContainsFunc(res.Notices, func(n string) bool { return strings.Contains(n, "cannot unpack") }); said != (used == "gzip") {
+			t.Errorf("--compress %q: notices %q", how, res.Notices)
+		}
+	}
+	for _, bad := range []Options{{Compress: "rar"}, {CompressLevel: -1}, {CompressLevel: 99}, {Compress: "best", CompressLevel: 3}, {Compress: "none", CompressLevel: 1}} {
+		o := o
+		o.Compress, o.CompressLevel = bad.Compress, bad.CompressLevel
+		if _, err := plan(t, o); err == nil || !IsInputError(err) {
+			t.Errorf("%+v: %v", bad.Compress, err)
+		}
+	}
+}
+
+// TestKernelRelease: version and architecture out of each kind of kernel file.
+func TestKernelRelease(t *testing.T) {
+	image := func(magic string) []byte {
+		b := make([]byte, 3<<20)
+		copy(b[0x38:], magic)
+		copy(b[100:], "Linux version %s (format)\x00")
+		copy(b[1<<20+200:], "Linux version 6.1.0-9-arm64 (builder) #1\x00") // across a block of reading
+		return b
+	}
+	bz := make([]byte, 4096)
+	copy(bz[0x202:], "HdrS")
+	binary.LittleEndian.PutUint16(bz[0x206:], 0x20f)
+	binary.LittleEndian.PutUint16(bz[0x20e:], 0x400)
+	bz[0x236] = 1
+	copy(bz[0x600:], "6.1.0-9 (builder) #1\x00")
+	zboot := make([]byte, 512)
+	copy(zboot, "MZ\x00\x00zimg")
+	packed := compressLike(t, "x.gz", image("ARM\x64"))
+	binary.LittleEndian.PutUint32(zboot[8:], 512)
+	binary.LittleEndian.PutUint32(zboot[12:], uint32(len(packed)))
+	copy(zboot[24:], "gzip\x00")
+	for name, c := range map[string]struct {
+		data          []byte
+		release, arch string
+	}{
+		"bzImage":      {bz, "6.1.0-9", "amd64"},
+		"arm64":        {image("ARM\x64"), "6.1.0-9-arm64", "arm64"},
+		"riscv64":      {image("RSC\x05"), "6.1.0-9-arm64", "riscv64"},
+		"arm64 gzip":   {packed, "6.1.0-9-arm64", "arm64"},
+		"arm64 zboot":  {append(zboot, packed...), "6.1.0-9-arm64", "arm64"},
+		"other":        {[]byte("kernel"), "", ""},
+		"empty":        {nil, "", ""},
+		"long, no use": {make([]byte, 2<<20), "", ""},
+	} {
+		p := filepath.Join(t.TempDir(), "k")
+		if err := os.WriteFile(p, c.data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		release, arch, err := kernelRelease(p)
+		if release != c.release || arch != c.arch || err != nil {
+			t.Errorf("%s: %q %q %v", name, release, arch, err)
+		}
+	}
+}
