@@ -33,7 +33,7 @@ func (r *recipe) pickModules(o *Options, h *host.Host) error {
 			}
 		}
 		for _, m := range h.Missing(r.index, o.hostonlyMode()) {
-			r.notices = append(r.notices, fmt.Sprintf("kernel %s has no module %s, which here %s: with it this machine may not reach its root", r.kver, m.Name, m.Why))
+			r.notices = append(r.notices, fmt.Sprintf("kernel %s has no module %s (%s): with it this machine may not reach its root", r.kver, m.Name, m.Why))
 		}
 	}
 	if generic {
