@@ -21,9 +21,9 @@ func newCacheCommand(e *env) *cobra.Command {
 	}, newCacheShowCommand(e), newCacheCleanCommand(e))
 }
 
-// cacheFlag declares --cache.
+// cacheFlag declares --cache-dir, as bareroot build has it.
 func cacheFlag(cmd *cobra.Command) *string {
-	return cmd.Flags().String("cache", "", "directory of the build cache (default bareroot/build in the user's cache directory)")
+	return cmd.Flags().String("cache-dir", "", "`DIR` of the build cache (default: bareroot/build in the user's cache folder)")
 }
 
 func newCacheShowCommand(e *env) *cobra.Command {
