@@ -3,7 +3,9 @@
 //
 //	go run ./bench/build -bareroot bin/bareroot -sysroot DIR [-busybox FILE] [-runs 3] [-cold]
 //
-// A peer that is missing or cannot build for this kernel prints "not measured".
+// "bareroot" builds with an empty cache, "bareroot, again" with the one that
+// the build before it left. -cold drops the kernel's page cache before each
+// build as well. A peer that is missing or cannot build for this kernel prints "not measured".
 // Contents differ between the programs, so module counts are printed too.
 package main
 
@@ -23,9 +25,10 @@ import (
 )
 
 type peer struct {
-	name string
-	args func(out string) []string
-	why  string // why it is not measured
+	name  string
+	args  func(out string) []string
+	fresh string // folder to remove before each build
+	why   string // why it is not measured
 }
 
 type sample struct{ wall, cpu float64 }
@@ -53,7 +56,7 @@ func bench(bareroot, sysroot, busybox string, runs int, cold bool) error {
 	if busybox != "" {
 		ours = append(ours, "--busybox", busybox)
 	}
-	out, err := exec.Command(ours[0], append(ours[1:], "-o", filepath.Join(tmp, "probe"), "--json")...).Output()
+	out, err := exec.Command(ours[0], append(ours[1:], "--no-cache", "-o", filepath.Join(tmp, "probe"), "--json")...).Output()
 	if err != nil {
 		return fmt.Errorf("%s: %w%s", bareroot, err, stderr(err))
 	}
@@ -66,9 +69,13 @@ func bench(bareroot, sysroot, busybox string, runs int, cold bool) error {
 		return err
 	}
 	kver := probe.Manifest.Kver
-	peers := []peer{{name: "bareroot", args: func(o string) []string { return append(slices.Clone(ours), "-o", o) }}, dracut(sysroot, kver, tmp), mkinitramfs(kver)}
+	cache := filepath.Join(tmp, "cache")
+	cached := func(o string) []string { return append(slices.Clone(ours), "--cache-dir", cache, "-o", o) }
+	peers := []peer{{name: "bareroot", args: cached, fresh: cache}, {name: "bareroot, again", args: cached}, dracut(sysroot, kver, tmp), mkinitramfs(kver)}
 
 	// Round after round, so that other load on the machine hits all alike.
+	load, _ := os.ReadFile("/proc/loadavg")
+	fmt.Printf("load before: %s", load)
 	samples := make([][]sample, len(peers))
 	size := make([]int64, len(peers))
 	for range runs {
@@ -76,6 +83,11 @@ func bench(bareroot, sysroot, busybox string, runs int, cold bool) error {
 			p := &peers[i]
 			if p.why != "" {
 				continue
+			}
+			if p.fresh != "" {
+				if err := os.RemoveAll(p.fresh); err != nil {
+					return err
+				}
 			}
 			if cold {
 				syscall.Sync()
@@ -99,12 +111,19 @@ func bench(bareroot, sysroot, busybox string, runs int, cold bool) error {
 			}
 		}
 	}
+	for _, name := range []string{"bareroot-init", "bareroot-agent"} {
+		if fi, err := os.Stat(filepath.Join(filepath.Dir(bareroot), name)); err != nil {
+			fmt.Printf("%s: not measured: %v\n", name, err)
+		} else {
+			fmt.Printf("%s: %.2f MiB\n", name, float64(fi.Size())/(1<<20))
+		}
+	}
 	fmt.Printf("kernel %s, %d modules in bareroot's ramdisk, %d cores, %d runs, page cache %s\n", kver, probe.Modules, runtime.NumCPU(), runs, map[bool]string{true: "dropped", false: "warm"}[cold])
-	fmt.Printf("%-12s %-26s %-26s %-10s %s\n", "program", "wall s [min-max]", "CPU s [min-max]", "MiB", "bareroot / it (wall, CPU)")
+	fmt.Printf("%-16s %-26s %-26s %-10s %s\n", "program", "wall s [min-max]", "CPU s [min-max]", "MiB", "bareroot / it (wall, CPU)")
 	base := samples[0]
 	for i, p := range peers {
 		if len(samples[i]) == 0 {
-			fmt.Printf("%-12s not measured: %s\n", p.name, p.why)
+			fmt.Printf("%-16s not measured: %s\n", p.name, p.why)
 			continue
 		}
 		wall, cpu := column(samples[i], func(s sample) float64 { return s.wall }), column(samples[i], func(s sample) float64 { return s.cpu })
@@ -113,7 +132,7 @@ func bench(bareroot, sysroot, busybox string, runs int, cold bool) error {
 			bw, bc := column(base, func(s sample) float64 { return s.wall }), column(base, func(s sample) float64 { return s.cpu })
 			ratio = fmt.Sprintf("%.3f, %.3f", median(bw)/median(wall), median(bc)/median(cpu))
 		}
-		fmt.Printf("%-12s %-26s %-26s %-10.1f %s\n", p.name, spread(wall), spread(cpu), float64(size[i])/(1<<20), ratio)
+		fmt.Printf("%-16s %-26s %-26s %-10.1f %s\n", p.name, spread(wall), spread(cpu), float64(size[i])/(1<<20), ratio)
 	}
 	return nil
 }
