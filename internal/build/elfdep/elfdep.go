@@ -42,7 +42,7 @@ type Dep struct {
 	Link   string      // target as it is written in the link; empty for a file
 	Mode   fs.FileMode // permission bits with setuid, setgid and sticky; ModeSymlink of a link
 	Source string      // the file or link itself on this machine
-	Why    string      // "needed by usr/bin/curl"
+	Why    string      // "needed by usr/bin/curl"; empty for what was asked for and the links to it
 }
 
 // MissingError says that something is not in the sysroot.
@@ -98,7 +98,7 @@ func New(sysroot string) *Resolver {
 // [*MissingError].
 func (r *Resolver) Closure(file string) ([]Dep, error) {
 	c := r.newClosure(clean(file))
-	if err := c.program(c.name, "asked for", 0); err != nil {
+	if err := c.program(c.name, "", 0); err != nil {
 		return nil, err
 	}
 	return c.out, nil

@@ -413,7 +413,7 @@ func TestDep(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Dep{
-		{"bin/prog", "", 0o755 | fs.ModeSetuid, root + "/bin/prog", "asked for"},
+		{"bin/prog", "", 0o755 | fs.ModeSetuid, root + "/bin/prog", ""},
 		{"lib64", "usr/lib64", 0o777 | fs.ModeSymlink, root + "/lib64", "loader of bin/prog"},
 		{"usr/lib64/ld-linux-x86-64.so.2", "", 0o755, root + "/usr/lib64/ld-linux-x86-64.so.2", "loader of bin/prog"},
 		{"usr/lib64/libc.so.6", "", 0o755, root + "/usr/lib64/libc.so.6", "needed by bin/prog"},
