@@ -166,10 +166,13 @@ func labDown(e *env, state *string) *cobra.Command {
 		Example: "  bareroot lab down",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := lab.Down(cmd.Context(), *state); err != nil {
+			said := "lab is down"
+			if err := lab.Down(cmd.Context(), *state); errors.Is(err, lab.ErrNotUp) {
+				said = err.Error() // which is what was wanted
+			} else if err != nil {
 				return err
 			}
-			_, err := fmt.Fprintln(e.Stdout, "lab is down")
+			_, err := fmt.Fprintln(e.Stdout, said)
 			return err
 		},
 	}

@@ -86,7 +86,13 @@ func Run(ctx context.Context, o Options) error {
 	defer t.client.Close()
 	outs, err := t.machines(ctx)
 	if err != nil {
-		return err
+		if !t.Stop {
+			fmt.Fprintf(t.Out, "\nThe lab stays up; end it with: %s lab down --state %s\n", t.Program, t.StateDir)
+			return err
+		}
+		down, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer cancel()
+		return errors.Join(err, lab.Down(down, t.StateDir))
 	}
 	fmt.Fprintln(t.Out)
 	report(t.Out, outs)

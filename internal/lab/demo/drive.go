@@ -49,7 +49,10 @@ type outcome struct {
 func drive(ctx context.Context, c *client.Client, t target, show func(func(*row))) outcome {
 	o := outcome{target: t}
 	o.Err = o.run(ctx, c, show)
-	if o.Err != nil {
+	switch {
+	case o.Err != nil && ctx.Err() != nil:
+		show(func(r *row) { r.State, r.Message, r.Total = "left", "interrupted", 0 })
+	case o.Err != nil:
 		show(func(r *row) { r.Failed, r.State, r.Message = true, "failed", o.Err.Error() })
 	}
 	return o
