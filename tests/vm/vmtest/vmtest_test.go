@@ -15,8 +15,8 @@ func TestMain(m *testing.M) { Main(m) }
 // TestKernelPanic boots the real kernel without a ramdisk, as far as it gets.
 func TestKernelPanic(t *testing.T) {
 	k := Kernel(t)
-	v := Boot(t, qemu.Spec{Kernel: k.Image, Append: "console=ttyS0", MemoryMiB: 512})
-	if got := v.Expect(`Linux version (\S+)`, time.Minute); got[1] != k.Version {
+	v := Boot(t, qemu.Spec{Kernel: k.Image, Append: "console=ttyS0 no_timer_check", MemoryMiB: 512})
+	if got := v.Expect(`Linux version (\S+) `, time.Minute); got[1] != k.Version {
 		t.Errorf("it booted %s, not %s", got[1], k.Version)
 	}
 	v.Expect(`Kernel panic - not syncing: VFS: Unable to mount root fs`, time.Minute)
@@ -29,7 +29,7 @@ func TestKernelPanic(t *testing.T) {
 // TestOnce: a boot override for one boot is gone after the guest's reset.
 func TestOnce(t *testing.T) {
 	k := Kernel(t)
-	v := New(t, qemu.Spec{Kernel: k.Image, Append: "console=ttyS0 quiet panic=-1", MemoryMiB: 512,
+	v := New(t, qemu.Spec{Kernel: k.Image, Append: "console=ttyS0 no_timer_check quiet panic=-1", MemoryMiB: 512,
 		NICs: []qemu.NIC{{}}, Disks: []qemu.Disk{{Size: 1 << 20}}})
 	if err := v.SetOverride(t.Context(), qemu.Override{Enabled: "Once", Target: "Pxe"}); err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func TestShell(t *testing.T) {
 	k := Kernel(t)
 	shell := filepath.Join(t.TempDir(), "shell.cpio")
 	writeShell(t, shell)
-	v := Boot(t, qemu.Spec{Kernel: k.Image, Initrds: []string{shell}, Append: "console=ttyS0 quiet panic=-1", MemoryMiB: 512,
+	v := Boot(t, qemu.Spec{Kernel: k.Image, Initrds: []string{shell}, Append: "console=ttyS0 no_timer_check quiet panic=-1", MemoryMiB: 512,
 		NICs: []qemu.NIC{{}}, Disks: []qemu.Disk{{Size: 16 << 20}}})
 	for range 2 {
 		v.Expect(`BusyBox v`, time.Minute)
