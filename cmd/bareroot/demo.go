@@ -50,7 +50,7 @@ The lab stays up afterwards; "bareroot lab down" ends it.`,
 			o.Out = e.Stdout
 			if f, ok := e.Stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 				o.Terminal = true
-				o.Width, _, _ = term.GetSize(int(f.Fd())) // 0 = do not cut
+				o.Width = func() int { w, _, _ := term.GetSize(int(f.Fd())); return w }
 			}
 			return demo.Run(cmd.Context(), o)
 		},

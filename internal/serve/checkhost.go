@@ -3,9 +3,14 @@ package serve
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
 	"sort"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"bareroot/internal/serve/config"
 	"bareroot/internal/serve/netboot"
@@ -19,6 +24,9 @@ func Check(cfg *Config) ([]string, error) {
 	var errs []error
 	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	say("state in %s", cfg.StateDir)
+	if err := checkState(cfg.StateDir); err != nil {
+		errs = append(errs, err)
+	}
 
 	var nets []network
 	for _, c := range cfg.Interfaces {
@@ -89,4 +97,25 @@ func checkBase(cfg *Config, nets []network) (string, error) {
 		return "http://" + net.JoinHostPort(nets[0].addr.String(), port), nil
 	}
 	return baseURL(cfg, nil, nil)
+}
+
+// checkState says whether the state directory can be used or made.
+func checkState(dir string) error {
+	at := dir
+	for {
+		st, err := os.Stat(at)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && at != filepath.Dir(at):
+			at = filepath.Dir(at)
+			continue
+		case err != nil:
+			return fmt.Errorf("state_dir %s: %w", dir, err)
+		case !st.IsDir():
+			return fmt.Errorf("state_dir %s: %s is not a directory", dir, at)
+		}
+		if err := unix.Access(at, unix.W_OK); err != nil {
+			return fmt.Errorf("state_dir %s: %s may not be written: %w", dir, at, err)
+		}
+		return nil
+	}
 }

@@ -38,7 +38,7 @@ func findNetworks(cfg *Config) ([]network, error) {
 func findNetwork(c config.Interface) (network, error) {
 	ifi, err := net.InterfaceByName(c.Name)
 	if err != nil {
-		return network{}, fmt.Errorf("interface %s: %w; this machine has %s", c.Name, err, interfaceNames())
+		return network{}, fmt.Errorf("interface %s: there is none; this machine has %s", c.Name, interfaceNames())
 	}
 	addrs, err := ifi.Addrs()
 	if err != nil {

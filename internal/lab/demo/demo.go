@@ -43,8 +43,8 @@ type Options struct {
 	Stop     bool   // end the lab afterwards
 	Program  string // the bareroot program
 	Out      io.Writer
-	Terminal bool // Out is one
-	Width    int  // its columns
+	Terminal bool       // Out is one
+	Width    func() int // its columns now, 0 if not known; nil = do not cut
 }
 
 // tour is one run.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"bareroot/internal/human"
 )
@@ -27,7 +28,12 @@ func (r row) line(width int) string {
 		}
 		s += "  "
 	}
-	s += r.Message
+	s += strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) {
+			return '?' // it comes from a machine, and must not move the cursor
+		}
+		return c
+	}, r.Message)
 	if n := []rune(s); width > 0 && len(n) > width {
 		s = string(n[:width-1]) + "…"
 	}
@@ -44,7 +50,7 @@ func bar(done, total int64, width int) string {
 type display struct {
 	w     io.Writer
 	tty   bool
-	width int
+	width func() int
 	start time.Time
 
 	mu    sync.Mutex
@@ -52,7 +58,7 @@ type display struct {
 	drawn int // lines on the terminal that belong to us
 }
 
-func newDisplay(w io.Writer, tty bool, width int, start time.Time, rows []row) *display {
+func newDisplay(w io.Writer, tty bool, width func() int, start time.Time, rows []row) *display {
 	d := &display{w: w, tty: tty, width: width, start: start, rows: rows}
 	d.draw()
 	return d
@@ -85,8 +91,12 @@ func (d *display) draw() {
 	if d.drawn > 0 {
 		fmt.Fprintf(&b, "\x1b[%dA", d.drawn)
 	}
+	width := 0
+	if d.width != nil {
+		width = d.width() // the window may have been resized
+	}
 	for _, r := range d.rows {
-		b.WriteString("\r\x1b[K" + r.line(d.width) + "\n")
+		b.WriteString("\r\x1b[K" + r.line(width) + "\n")
 	}
 	d.drawn = len(d.rows)
 	io.WriteString(d.w, b.String())

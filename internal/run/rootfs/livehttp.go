@@ -204,7 +204,7 @@ func (v *live) copy(e *Env, out io.Writer, in io.Reader, start time.Time) (int64
 			return n, nil
 		}
 		if err != nil {
-			return n, fmt.Errorf("download live image: %w", err)
+			return n, err // it says what was downloaded from where
 		}
 	}
 }
