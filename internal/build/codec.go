@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
-	"github.com/pierrec/lz4/v4"
 	"github.com/ulikunitz/xz"
 )
 
@@ -177,7 +176,7 @@ func (c codec) writer(ctx context.Context, w io.Writer) (io.WriteCloser, error) 
 		}
 		return gzip.NewWriterLevel(w, level)
 	case c.name == "lz4":
-		return newLZ4(w, c.level)
+		return &lz4Stream{w: w, level: c.level}, nil
 	}
 	return nopCloser{w}, nil
 }
@@ -194,19 +193,6 @@ func newXZ(w io.Writer, level int) (io.WriteCloser, error) {
 	}
 	conf := xz.WriterConfig{CheckSum: xz.CRC32, DictCap: 1 << (18 + min(level, 5))}
 	return conf.NewWriter(w)
-}
-
-// newLZ4 makes the legacy frame, the only one that the kernel reads.
-func newLZ4(w io.Writer, level int) (io.WriteCloser, error) {
-	z := lz4.NewWriter(w)
-	opts := []lz4.Option{lz4.LegacyOption(true), lz4.ConcurrencyOption(1)}
-	if level > 0 {
-		opts = append(opts, lz4.CompressionLevelOption(lz4.CompressionLevel(1<<(8+level))))
-	}
-	if err := z.Apply(opts...); err != nil {
-		return nil, fmt.Errorf("compress: %w", err)
-	}
-	return z, nil
 }
 
 // newEncoder makes a zstd encoder whose output does not depend on the machine.

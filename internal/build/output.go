@@ -66,6 +66,9 @@ func (s *syncFile) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// ReadFrom lets the kernel copy from file to file.
+func (s *syncFile) ReadFrom(r io.Reader) (int64, error) { return s.f.ReadFrom(r) }
+
 func (s *syncFile) Close() error {
 	if s.closed {
 		return nil

@@ -3,6 +3,7 @@ package build
 import (
 	"bytes"
 	"encoding/binary"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -234,6 +235,38 @@ func TestKernelRelease(t *testing.T) {
 		release, arch, err := kernelRelease(p)
 		if release != c.release || arch != c.arch || err != nil {
 			t.Errorf("%s: %q %q %v", name, release, arch, err)
+		}
+	}
+}
+
+// TestLZ4Blocks: content of more than one block, compressible or not, comes
+// back from the lz4 program.
+func TestLZ4Blocks(t *testing.T) {
+	if _, err := exec.LookPath("lz4"); err != nil {
+		t.Skip("lz4 is not installed: its frames are not read back")
+	}
+	noise := make([]byte, lz4Block+12345)
+	rand.NewChaCha8([32]byte{}).Read(noise)
+	for name, data := range map[string][]byte{
+		"noise": noise, "zeros": make([]byte, 2*lz4Block), "empty": nil, "mixed": append(bytes.Repeat([]byte("bareroot"), lz4Block/8), noise...),
+	} {
+		for _, level := range []int{0, 3} {
+			var b bytes.Buffer
+			w := &lz4Stream{w: &b, level: level}
+			for part := range slices.Chunk(data, 100_000) {
+				if _, err := w.Write(part); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+			}
+			if err := w.Close(); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			cmd := exec.CommandContext(t.Context(), "lz4", "-dc")
+			cmd.Stdin = &b
+			got, err := cmd.Output()
+			if err != nil || !bytes.Equal(got, data) {
+				t.Errorf("%s at level %d: %d bytes of %d, %v", name, level, len(got), len(data), err)
+			}
 		}
 	}
 }
