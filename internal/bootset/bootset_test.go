@@ -71,3 +71,37 @@ func TestReadRefuses(t *testing.T) {
 		})
 	}
 }
+
+// FuzzParse: a manifest comes from other machines.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{
+		`{"version":1}`, `{"version":1,"kernel":{"file":"../x"}}`, `{"version":1,"id":"x","kernel":{"file":"vmlinuz","size":-1},"segments":[{"kind":"k","file":"."}]}`, "null", "[", "\x00",
+	} {
+		f.Add([]byte(s))
+	}
+	whole, err := json.Marshal(whole())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		m, err := Parse(text)
+		if err != nil {
+			return
+		}
+		if m.ID != m.Sum() {
+			t.Error("an id that does not belong to the content")
+		}
+		for _, b := range m.Blobs() {
+			if b.File != filepath.Base(b.File) || b.File == "" || b.File[0] == '.' {
+				t.Errorf("file %q", b.File)
+			}
+		}
+	})
+}
+
+func whole() Manifest {
+	m := Manifest{Version: 1, Arch: "amd64", Kver: "6.1", Kernel: Blob{File: "vmlinuz", Size: 1, SHA256: strings.Repeat("a", 64)}}
+	m.ID = m.Sum()
+	return m
+}
