@@ -119,8 +119,11 @@ is told otherwise.`,
 
 func newMachineDiscoverCommand(e *env) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:               "discover REF",
-		Short:             "Have a machine report its hardware again",
+		Use:   "discover REF",
+		Short: "Have a machine report its hardware again",
+		Long: `Have a machine report its hardware again, when it netboots the next time, or at
+once if it waits for orders. It waits for orders afterwards; "bareroot machine
+power REF cycle" sends it on to what it boots.`,
 		Example:           "  bareroot machine discover alpha --wait && bareroot machine show alpha",
 		Args:              arguments("REF"),
 		ValidArgsFunction: firstArg(completer(machineNames)),

@@ -39,7 +39,9 @@ func addWaitFlags(cmd *cobra.Command) *waitFlags {
 func (f *waitFlags) follow(cmd *cobra.Command, e *env, c *client.Client, o *api.Order, asJSON bool) error {
 	if !f.wait {
 		return show(e, asJSON, o, func(w io.Writer) {
-			fmt.Fprintf(w, "order %s: %s is %s\nfollow it with: bareroot order show %s\n", clean(o.ID), clean(o.Kind), clean(o.State), clean(o.ID))
+			fmt.Fprintf(w, "order %s: %s is %s\n", clean(o.ID), clean(o.Kind), clean(o.State))
+			fmt.Fprintln(w, "the machine takes it at once if it waits for orders, else when it netboots the next time")
+			fmt.Fprintf(w, "follow it with: bareroot order show %s\n", clean(o.ID))
 		})
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
