@@ -17,11 +17,11 @@ build:
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/bareroot
 	install -m 0755 $(BIN)/bareroot $(DESTDIR)$(PREFIX)/bin/
-	install -m 0755 $(BIN)/bareroot-init $(BIN)/bareroot-agent $(DESTDIR)$(PREFIX)/lib/bareroot/
+	install -m 0755 $(BIN)/bareroot-init $(BIN)/bareroot-agent packaging/push-new-kernel $(DESTDIR)$(PREFIX)/lib/bareroot/
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,bareroot)
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/bareroot/,bareroot-init bareroot-agent)
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/bareroot/,bareroot-init bareroot-agent push-new-kernel)
 	-rmdir $(DESTDIR)$(PREFIX)/lib/bareroot
 
 clean:
