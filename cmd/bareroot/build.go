@@ -46,7 +46,7 @@ the long options; an option on the command line wins.`,
   bareroot build --drivers "virtio_pci virtio_blk ext4" -o small.img
   bareroot build --explain --add-feature sshd --install "lspci /usr/bin/jq"`,
 		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error { return b.run(e, cmd, o, args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return b.run(e, cmd, &o, args) },
 	}
 	f := cmd.Flags()
 	buildFlags(f, &o, &b.two)
@@ -72,20 +72,20 @@ type buildCall struct {
 	force, asJSON    bool
 }
 
-func (b *buildCall) run(e *env, cmd *cobra.Command, o build.Options, args []string) error {
-	if err := b.two.close(&o, args); err != nil {
+func (b *buildCall) run(e *env, cmd *cobra.Command, o *build.Options, args []string) error {
+	if err := b.two.close(o, args); err != nil {
 		return usageError{err}
 	}
 	if b.list {
 		return listFeatures(e.Stdout)
 	}
-	if err := readBuildConfig(b.config, cmd.Flags().Changed("config"), cmd.Flags(), &o); err != nil {
+	if err := readBuildConfig(b.config, cmd.Flags().Changed("config"), cmd.Flags(), o); err != nil {
 		return usageError{err}
 	}
 	if b.output == "" && !b.explain {
 		return usageError{fmt.Errorf("name the output with -o")}
 	}
-	if err := errors.Join(checkBuild(&o), completeBuild(&o)); err != nil {
+	if err := errors.Join(checkBuild(o), completeBuild(o)); err != nil {
 		return usageError{err}
 	}
 	make := build.File
@@ -106,12 +106,12 @@ func (b *buildCall) run(e *env, cmd *cobra.Command, o build.Options, args []stri
 		}
 	}
 	if b.explain {
-		if err := explainBuild(cmd.Context(), e, o, b.asJSON && b.output == ""); err != nil || b.output == "" {
+		if err := explainBuild(cmd.Context(), e, *o, b.asJSON && b.output == ""); err != nil || b.output == "" {
 			return buildFailure(e, err)
 		}
 	}
-	done := showProgress(e, &o)
-	res, err := make(cmd.Context(), o, b.output, b.force)
+	done := showProgress(e, o)
+	res, err := make(cmd.Context(), *o, b.output, b.force)
 	done()
 	if err != nil {
 		return buildFailure(e, err)
