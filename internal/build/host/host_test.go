@@ -110,6 +110,7 @@ func TestMachines(t *testing.T) {
 			strict:   []string{"!bonding", "!e1000e", "!nfs", "nfsv3", "!r8169"},
 			features: []string{"bond", "network", "nfs"},
 			words:    []string{"root=nfs:[2001:db8::1]:/srv", "bond=bond0:eth0,eth1", "ip=bond0:dhcp"},
+			notices:  []string{"asks DHCP"},
 		},
 		"iSCSI": {
 			make: func(m *machine) {
@@ -129,6 +130,7 @@ func TestMachines(t *testing.T) {
 			features: []string{"iscsi", "network"},
 			words: []string{`root="LABEL=my root"`, "rootfstype=ext4", "netroot=iscsi:192.0.2.7::3260:1:iqn.2026-11.test:root", "rd.iscsi.initiator=iqn.2026-11.test:me",
 				"BOOTIF=01-52-54-00-00-00-01", "ip=dhcp"},
+			notices: []string{"asks DHCP"},
 		},
 		"virtual machine, /usr of its own, swap": {
 			make: func(m *machine) {

@@ -158,6 +158,9 @@ func (h *Host) readNetwork(t tree) {
 		h.stack.iscsi = append(h.stack.iscsi, s)
 		h.leads(t, routes, s.Address, "the iSCSI target of "+n.Label)
 	}
+	if len(h.stack.nets)+len(h.stack.iscsi) > 0 && len(h.runningWords(netKeys[:]...)) == 0 {
+		h.notice("how the network to the root got its address is in no file, so the ramdisk asks DHCP; if the address is fixed, give it with ip= on the command line")
+	}
 }
 
 // leads notes the interface to a server, and what it stands on.

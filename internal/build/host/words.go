@@ -176,11 +176,14 @@ func (h *Host) runningWords(keys ...string) []string {
 	return out
 }
 
+// netKeys are the words that say how the network is brought up.
+var netKeys = [...]string{"ip", "bond", "bridge", "vlan", "team", "ifname", "bootdev", "nameserver", "rd.route", "BOOTIF"}
+
 // netWords bring the network up as it was. How an address was got is in no
 // file, so the words that this boot was started with are kept, and else DHCP
 // is asked on the interface that leads to the root.
 func (h *Host) netWords() []string {
-	if w := h.runningWords("ip", "bond", "bridge", "vlan", "team", "ifname", "bootdev", "nameserver", "rd.route", "BOOTIF"); len(w) > 0 {
+	if w := h.runningWords(netKeys[:]...); len(w) > 0 {
 		return w
 	}
 	var out []string
