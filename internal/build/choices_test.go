@@ -50,22 +50,23 @@ func TestModuleChoice(t *testing.T) {
 		want []string
 		err  []string
 	}{
-		"generic":            {func(*Options) {}, []string{"crc32c_generic", "helper", "e1000", "qed", "ext4", "jbd2"}, nil},
-		"listed, softdep in": {func(o *Options) { o.Drivers = []string{"ext4"} }, []string{"crc32c_generic", "ext4", "jbd2"}, nil},
-		"built in":           {func(o *Options) { o.Drivers = []string{"virtio"} }, nil, nil},
-		"by alias":           {func(o *Options) { o.Drivers = []string{"crypto-crc32c"} }, []string{"crc32c_generic"}, nil},
-		"as a file":          {func(o *Options) { o.Drivers = []string{"jbd2.ko.xz"} }, []string{"jbd2"}, nil},
-		"folder":             {func(o *Options) { o.Drivers = []string{"=drivers/net/ethernet/"} }, []string{"helper", "e1000", "qed"}, nil},
-		"added":              {func(o *Options) { o.AddDrivers = []string{"wl"}; o.Drivers = []string{"jbd2"} }, []string{"wl", "jbd2"}, nil},
-		"unknown":            {func(o *Options) { o.AddDrivers = []string{"nvme9"} }, nil, []string{"--add-drivers nvme9", "6.1.0-10"}},
-		"unknown folder":     {func(o *Options) { o.Drivers = []string{"=drivers/none"} }, nil, []string{"--drivers =drivers/none", "kernel/drivers/none"}},
-		"omitted":            {func(o *Options) { o.OmitDrivers = []string{"e1000", "crc32c-generic"} }, []string{"helper", "qed", "ext4", "jbd2"}, nil},
-		"what needs it goes": {func(o *Options) { o.OmitDrivers = []string{"jbd2"} }, []string{"crc32c_generic", "helper", "e1000", "qed"}, nil},
-		"needed and omitted": {func(o *Options) { o.AddDrivers, o.OmitDrivers = []string{"ext4"}, []string{"jbd2"} }, nil, []string{"--add-drivers ext4", "jbd2"}},
-		"named and omitted":  {func(o *Options) { o.AddDrivers, o.OmitDrivers = []string{"wl"}, []string{"wl"} }, []string{"crc32c_generic", "helper", "e1000", "qed", "ext4", "jbd2"}, nil},
-		"filesystems":        {func(o *Options) { o.Filesystems = []string{"jbd2"} }, []string{"crc32c_generic", "helper", "e1000", "qed", "jbd2"}, nil},
-		"no kernel":          {func(o *Options) { o.NoKernel = true }, nil, nil},
-		"a feature's own":    {func(o *Options) { o.Features = []string{"network"} }, []string{"helper", "e1000", "qed"}, nil},
+		"generic":                 {func(*Options) {}, []string{"crc32c_generic", "helper", "e1000", "qed", "ext4", "jbd2"}, nil},
+		"listed, softdep in":      {func(o *Options) { o.Drivers = []string{"ext4"} }, []string{"crc32c_generic", "ext4", "jbd2"}, nil},
+		"built in":                {func(o *Options) { o.Drivers = []string{"virtio"} }, nil, nil},
+		"by alias":                {func(o *Options) { o.Drivers = []string{"crypto-crc32c"} }, []string{"crc32c_generic"}, nil},
+		"as a file":               {func(o *Options) { o.Drivers = []string{"jbd2.ko.xz"} }, []string{"jbd2"}, nil},
+		"folder":                  {func(o *Options) { o.Drivers = []string{"=drivers/net/ethernet/"} }, []string{"helper", "e1000", "qed"}, nil},
+		"added":                   {func(o *Options) { o.AddDrivers = []string{"wl"}; o.Drivers = []string{"jbd2"} }, []string{"wl", "jbd2"}, nil},
+		"unknown":                 {func(o *Options) { o.AddDrivers = []string{"nvme9"} }, nil, []string{"--add-drivers nvme9", "6.1.0-10"}},
+		"unknown folder":          {func(o *Options) { o.Drivers = []string{"=drivers/none"} }, nil, []string{"--drivers =drivers/none", "kernel/drivers/none"}},
+		"omitted":                 {func(o *Options) { o.OmitDrivers = []string{"e1000", "crc32c-generic"} }, []string{"helper", "qed", "ext4", "jbd2"}, nil},
+		"what needs it goes":      {func(o *Options) { o.OmitDrivers = []string{"jbd2"} }, []string{"crc32c_generic", "helper", "e1000", "qed"}, nil},
+		"needed and omitted":      {func(o *Options) { o.AddDrivers, o.OmitDrivers = []string{"ext4"}, []string{"jbd2"} }, nil, []string{"--add-drivers ext4", "jbd2"}},
+		"named and omitted":       {func(o *Options) { o.AddDrivers, o.OmitDrivers = []string{"wl"}, []string{"wl"} }, []string{"crc32c_generic", "helper", "e1000", "qed", "ext4", "jbd2"}, nil},
+		"filesystems":             {func(o *Options) { o.Filesystems = []string{"jbd2"} }, []string{"crc32c_generic", "helper", "e1000", "qed", "jbd2"}, nil},
+		"no kernel":               {func(o *Options) { o.NoKernel = true }, nil, nil},
+		"listed, and a feature's": {func(o *Options) { o.Drivers, o.AddFeatures = []string{"jbd2"}, []string{"url"} }, []string{"helper", "e1000", "jbd2", "qed"}, nil},
+		"a feature's own":         {func(o *Options) { o.Features = []string{"network"} }, []string{"helper", "e1000", "qed"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, o := sysroot(t)
@@ -362,5 +363,47 @@ func TestOwners(t *testing.T) {
 		if f.Path == "usr/bin/busybox" && !strings.HasPrefix(f.Package, "busybox-static") {
 			t.Errorf("owner of %s is %q", f.Path, f.Package)
 		}
+	}
+}
+
+// TestHostonly: the modules behind this machine's devices and root, with their
+// reasons, and the words that find the root.
+func TestHostonly(t *testing.T) {
+	_, o := sysroot(t)
+	machine := t.TempDir()
+	put(t, machine, "proc/modules", []byte("e1000 1 0 - Live 0x0\n"))
+	put(t, machine, "proc/cmdline", []byte("root=/dev/sda1\n"))
+	put(t, machine, "proc/self/mountinfo", []byte("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"))
+	put(t, machine, "proc/mounts", []byte("/dev/sda1 / ext4 rw 0 0\n"))
+	put(t, machine, "sys/devices/pci0000:00/0000:00:03.0/modalias", []byte("pci:v00008086d0000100Esv00001AF4sd00001100bc02sc00i00\n"))
+	put(t, machine, "sys/devices/pci0000:00/0000:00:03.0/uevent", []byte("DRIVER=e1000\n"))
+	put(t, machine, "etc/fstab", []byte("/dev/sda1 / ext4 defaults 0 1\n"))
+	o.Hostonly, o.HostonlyMode, o.HostRoot = true, "strict", machine
+	r, err := plan(t, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	why := map[string]string{}
+	for _, c := range r.modules {
+		why[c.Module.Name] = c.Why
+	}
+	if why["e1000"] == "" || why["ext4"] == "" || why["jbd2"] == "" || why["qed"] != "" || why["s01"] != "" {
+		t.Errorf("modules %q, notices %q", why, r.notices)
+	}
+	if strings.HasPrefix(why["ext4"], "needed by") || !strings.HasPrefix(why["jbd2"], "needed by") {
+		t.Errorf("reasons %q", why)
+	}
+	words := ""
+	for _, it := range r.config {
+		if it.Path == "etc/cmdline.d/20-build.conf" {
+			words = string(it.Data)
+		}
+	}
+	if !strings.Contains(words, "root=") {
+		t.Errorf("words %q", words)
+	}
+	o.NoHostCmdline = true
+	if r, err = plan(t, o); err != nil || slices.ContainsFunc(r.config, func(it item) bool { return it.Path == "etc/cmdline.d/20-build.conf" }) {
+		t.Errorf("words without being wanted, %v", err)
 	}
 }

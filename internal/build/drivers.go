@@ -25,7 +25,8 @@ func (r *recipe) pickModules(o *Options, h *host.Host) error {
 	}
 	s := newSelection(r.index, o.OmitDrivers)
 	generic := r.has(func(f feature.Info) bool { return f.Generic }) && !o.listed()
-	if generic && h != nil && !h.Generic {
+	own := generic && h != nil && !h.Generic
+	if own {
 		generic = false
 		for _, m := range h.Modules(r.index, o.hostonlyMode()) {
 			if err := s.words([]string{m.Name}, m.Why, "this machine's root needs", m.Required); err != nil {
@@ -44,12 +45,13 @@ func (r *recipe) pickModules(o *Options, h *host.Host) error {
 		s.rules(picks)
 	}
 	for _, w := range r.features {
-		// The generic set stands for what features have by default; a list of
-		// modules stands for itself.
-		if !w.Asked && (o.listed() || generic) || generic && w.When == feature.Default {
-			continue
-		}
-		if o.listed() && w.Why != "asked for" {
+		// The generic set and this machine's modules stand for what features
+		// have by default; a list of modules stands for itself.
+		switch {
+		case o.listed() && w.Level < byName,
+			(generic || own) && w.Level == byDefault,
+			generic && w.When == feature.Default,
+			own && w.When == feature.Default && w.Level < byName:
 			continue
 		}
 		why := "feature " + w.Name

@@ -12,8 +12,17 @@ import (
 type wanted struct {
 	feature.Info
 	Why   string
-	Asked bool // by name, or needed by one that is: what it lacks is an error
+	Level level
 }
+
+// level tells how a feature came in; what it needs comes in likewise.
+type level int
+
+const (
+	byDefault level = iota
+	byRole          // from here on, what it lacks is an error
+	byName          // or this machine's root needs it: its own modules come in whatever the list
+)
 
 // wantedFeatures resolves names, aliases and needs. What of it can be had is
 // seen later (available).
@@ -45,28 +54,28 @@ func wantedFeatures(o *Options, hostFeatures []string) ([]wanted, []string, erro
 		omit[f.Name] = !forced[f.Name]
 	}
 	have := map[string]*wanted{}
-	var add func(name, why string, asked bool) error
-	add = func(name, why string, asked bool) error {
+	var add func(name, why string, l level) error
+	add = func(name, why string, l level) error {
 		f, err := find("feature", name)
 		if err != nil {
 			return err
 		}
 		if omit[f.Name] {
-			if asked && strings.HasPrefix(why, "needed by") {
+			if l > byDefault && strings.HasPrefix(why, "needed by") {
 				return inputError{fmt.Errorf("feature %s is %s and omitted at once", f.Name, why)}
 			}
 			return nil
 		}
 		if w := have[f.Name]; w != nil {
-			if !asked || w.Asked {
+			if l <= w.Level {
 				return nil
 			}
-			w.Asked, w.Why = true, why
+			w.Level, w.Why = l, why
 		} else {
-			have[f.Name] = &wanted{f, why, asked}
+			have[f.Name] = &wanted{f, why, l}
 		}
 		for _, n := range f.Needs {
-			if err := add(n, "needed by "+f.Name, asked); err != nil {
+			if err := add(n, "needed by "+f.Name, l); err != nil {
 				return err
 			}
 		}
@@ -80,19 +89,19 @@ func wantedFeatures(o *Options, hostFeatures []string) ([]wanted, []string, erro
 			if _, err := find(list.flag, n); err != nil {
 				return nil, nil, err
 			}
-			if err := add(n, "asked for", true); err != nil {
+			if err := add(n, "asked for", byName); err != nil {
 				return nil, nil, err
 			}
 		}
 	}
 	for _, r := range o.Roles {
-		if err := add(r, "role", true); err != nil {
+		if err := add(r, "role", byRole); err != nil {
 			return nil, nil, err
 		}
 	}
 	for _, f := range feature.All() {
 		if f.When == feature.Always || f.When == feature.Default && len(o.Features) == 0 {
-			if err := add(f.Name, "default", false); err != nil {
+			if err := add(f.Name, "default", byDefault); err != nil {
 				return nil, nil, err
 			}
 		}
@@ -103,7 +112,7 @@ func wantedFeatures(o *Options, hostFeatures []string) ([]wanted, []string, erro
 			notices = append(notices, fmt.Sprintf("this machine's root needs %s, for which there is no feature", n))
 			continue
 		}
-		if err := add(f.Name, "this machine's root needs it", true); err != nil {
+		if err := add(f.Name, "this machine's root needs it", byName); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -174,7 +183,7 @@ func (r *recipe) available(o *Options) error {
 		switch {
 		case why == "":
 			kept = append(kept, w)
-		case w.Asked:
+		case w.Level > byDefault:
 			return inputError{fmt.Errorf("feature %s (%s): %s", w.Name, w.Why, why)}
 		default:
 			gone[w.Name] = why

@@ -139,9 +139,6 @@ func (r *recipe) readHost(o *Options) (*host.Host, error) {
 		return nil, fmt.Errorf("look at this machine: %w", err)
 	}
 	r.notices = append(r.notices, h.Notices...)
-	if h.Generic {
-		r.notices = append(r.notices, fmt.Sprintf("the devices of this machine cannot be seen below %s: the generic set of modules is taken", root))
-	}
 	return h, nil
 }
 
