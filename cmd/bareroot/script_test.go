@@ -16,7 +16,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"bareroot": main})
+	testscript.Main(m, map[string]func(){"bareroot": main, "dracut": main})
 }
 
 // TestScript runs testdata/script: the real program against a fake server,
