@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bareroot/internal/build"
+	"bareroot/internal/build/cache"
 	"bareroot/internal/build/dracut"
 	"bareroot/internal/version"
 )
@@ -43,7 +44,13 @@ sum. Started under the name dracut, this program is this verb.`,
 					if err := completeBuild(o); err != nil {
 						return nil, err
 					}
-					return showProgress(e, o), nil
+					c, err := cache.Open("", 0)
+					if err != nil { // a home that cannot be written: slower, not worse
+						return showProgress(e, o), nil
+					}
+					o.Cache = c
+					clear := showProgress(e, o)
+					return func() { clear(); c.Close() }, nil
 				},
 			}, args)
 			if code != 0 {

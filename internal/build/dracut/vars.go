@@ -79,6 +79,7 @@ func variables() []variable {
 		{Name: "i18n_default_font", Note: hereI18n},
 		{Name: "realinitpath", Note: "the root's init is /sbin/init, or what init= says on the kernel's command line"},
 		{Name: "dracut_rescue_image", Note: "no second image for rescue is made; bareroot build --role rescue makes one", Quiet: "no"},
+		{Name: "uefi_stub", Note: hereUKI}, {Name: "uefi_splash_image", Note: hereUKI}, {Name: "sbat", Note: hereUKI},
 		{Name: "uefi_secureboot_cert", Note: hereUKI}, {Name: "uefi_secureboot_key", Note: hereUKI}, {Name: "uefi_secureboot_engine", Note: hereUKI},
 	} {
 		byName[v.Name] = v
