@@ -43,7 +43,7 @@ const (
 	hereStrip  = "files are taken as they are, so that their hashes and signatures hold"
 	hereLink   = "a file that is there twice costs next to nothing when compressed"
 	herePrefix = "the files are where bareroot-init looks for them"
-	hereI18n   = "-a i18n takes this machine's keymap and font, and no others"
+	hereI18n   = "-a i18n takes the console's settings and all keymaps, no fonts but the cached ones"
 	hereRepro  = "the same inputs always give the same bytes"
 	hereRaid   = "copied only with --mdadmconf; arrays are found by what is on the disks"
 	hereLVM    = "copied only with --lvmconf"
