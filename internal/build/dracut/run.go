@@ -103,10 +103,20 @@ func (e Env) one(ctx context.Context, a *Args, c *Conf) int {
 	case errors.Is(err, build.ErrExists):
 		return e.fail(log, p.Level, fmt.Errorf("%s exists; -f replaces it", p.Output))
 	case err != nil:
-		return e.fail(log, p.Level, err)
+		return e.fail(log, p.Level, inDracutsWords(err))
 	}
 	e.report(p, res, log)
 	return 0
+}
+
+// inDracutsWords names options in a sentence of the builder as dracut does.
+func inDracutsWords(err error) error {
+	words := strings.NewReplacer("--modules-dir", "--kmoddir", "--firmware-dir", "--fwdir", "--kernel,", "--kernel-image,", "--kernel ", "--kernel-image ",
+		"--add-feature", "--add", "--force-feature", "--force-add", "--omit-feature", "--omit", "--feature", "--modules")
+	if text := words.Replace(err.Error()); text != err.Error() {
+		return errors.New(text)
+	}
+	return err
 }
 
 // report says what was built.
