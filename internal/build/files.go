@@ -1,8 +1,11 @@
 package build
 
 import (
+	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -85,9 +88,35 @@ func (f *files) dep(d elfdep.Dep, why string) error {
 		f.put(dir(to, uint32(fi.Mode().Perm()), why))
 		return nil
 	}
+	if err := f.runs(from, d.Source); err != nil {
+		return err
+	}
 	f.put(item{Path: to, Mode: cpio.TypeRegular | modeBits(fi.Mode()), From: d.Source, Size: fi.Size(), Why: why})
 	f.hmac(from, d.Source)
 	return nil
+}
+
+// runs refuses programs and libraries of another architecture. What is no ELF
+// file passes, and so do 32-bit programs of x86.
+func (f *files) runs(name, source string) error {
+	h, err := os.Open(source)
+	if err != nil {
+		return inputError{fmt.Errorf("install %s: %w", name, err)}
+	}
+	defer h.Close()
+	head := make([]byte, 20)
+	if _, err := io.ReadFull(h, head); err != nil || string(head[:4]) != elf.ELFMAG {
+		return nil
+	}
+	var order binary.ByteOrder = binary.LittleEndian
+	if elf.Data(head[elf.EI_DATA]) == elf.ELFDATA2MSB {
+		order = binary.BigEndian
+	}
+	arch := archOf(elf.Machine(order.Uint16(head[18:])))
+	if arch == f.r.arch || arch == "386" && f.r.arch == "amd64" {
+		return nil
+	}
+	return inputError{fmt.Errorf("install %s: it is for %s, bareroot-init for %s", name, arch, f.r.arch)}
 }
 
 // ramdiskLink is the target of the link at from, seen from where the ramdisk

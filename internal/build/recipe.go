@@ -47,6 +47,7 @@ type recipe struct {
 	modules   []chosen
 	firmware  firmwareDir
 	resolver  *elfdep.Resolver
+	init      *program
 	segments  codec // compression of segments
 	inside    codec // compression of each module
 	notices   []string
@@ -103,8 +104,8 @@ func newRecipe(ctx context.Context, o *Options, wantKernel bool) (*recipe, error
 			return nil, err
 		}
 	}
-	if o.KernelOnly {
-		return r, r.kernelArch(o)
+	if err := r.readInit(o); err != nil || o.KernelOnly {
+		return r, err
 	}
 	if err := r.addFiles(o); err != nil {
 		return nil, err
@@ -114,9 +115,6 @@ func newRecipe(ctx context.Context, o *Options, wantKernel bool) (*recipe, error
 	}
 	if err := r.addUserland(o); err != nil {
 		return nil, err
-	}
-	if o.kernelArch != "" && o.kernelArch != r.arch {
-		return nil, inputError{fmt.Errorf("kernel %s is for %s, bareroot-init %s for %s; give an init for %s with --init", r.kernel, o.kernelArch, o.Init, r.arch, o.kernelArch)}
 	}
 	if o.needsAgent() {
 		if err := r.addAgent(o); err != nil {
@@ -142,13 +140,15 @@ func (r *recipe) readHost(o *Options) (*host.Host, error) {
 	return h, nil
 }
 
-// kernelArch takes the architecture from init where nothing else of ours is in.
-func (r *recipe) kernelArch(o *Options) error {
-	init, err := o.ownProgram("init", o.Init, "--init")
-	if err != nil {
+// readInit reads bareroot-init, whose architecture is the ramdisk's.
+func (r *recipe) readInit(o *Options) (err error) {
+	if r.init, err = o.ownProgram("init", o.Init, "--init"); err != nil {
 		return err
 	}
-	r.arch = init.Arch
+	r.arch = r.init.Arch
+	if o.kernelArch != "" && o.kernelArch != r.arch {
+		return inputError{fmt.Errorf("kernel %s is for %s, bareroot-init %s for %s; give an init for %s with --init", r.kernel, o.kernelArch, o.Init, r.arch, o.kernelArch)}
+	}
 	return nil
 }
 

@@ -41,13 +41,8 @@ func skeleton() []item {
 
 func (r *recipe) addUserland(o *Options) error {
 	items := r.skeleton
-	init, err := o.ownProgram("init", o.Init, "--init")
-	if err != nil {
-		return err
-	}
-	r.arch = init.Arch
 	items = append(items,
-		item{Path: "init", Mode: cpio.TypeRegular | 0o755, Data: init.Data, From: o.Init, Why: "PID 1"},
+		item{Path: "init", Mode: cpio.TypeRegular | 0o755, Data: r.init.Data, From: o.Init, Why: "PID 1"},
 		link("usr/sbin/init", "../../init", "PID 1"),
 		link("usr/sbin/modprobe", "../../init", "the kernel calls it to load a module"),
 	)
