@@ -227,7 +227,7 @@ func TestInclude(t *testing.T) {
 	put(t, src, "hook.sh", []byte("#!/bin/sh\n"))
 	o.Include = []Include{{src, "/"}, {hook, "/opt/renamed"}, {hook, "opt/"}}
 	o.Hooks = []Hook{{"pre-mount", hook}}
-	o.Extra = []ExtraFile{{Path: "etc/cmdline.d/01-default.conf", Data: []byte("quiet\n"), Why: "test"}}
+	o.Extra = []ExtraFile{{Path: "etc/cmdline.d/01-default.conf", Data: []byte("quiet\n"), Why: "test"}, {Path: "root/.ssh/authorized_keys", Mode: 0o600, Data: []byte("key"), Why: "test"}, {Path: "tmp/x", Why: "test"}}
 	out := filepath.Join(t.TempDir(), "set")
 	buildDir(t, o, out)
 	have := unpack(t, out)
@@ -237,7 +237,8 @@ func TestInclude(t *testing.T) {
 		"opt/renamed": "100755 #!/bin/sh\n", "opt/hook.sh": "100755 #!/bin/sh\n",
 		"usr/lib/bareroot/hooks/pre-mount.d/hook.sh": "100755 #!/bin/sh\n",
 		"etc/cmdline.d/01-default.conf":              "100644 quiet\n",
-		"lib":                                        "120777 usr/lib", "etc": "40755 ",
+		"root":                                       "40700 ", "tmp": "41777 ", "root/.ssh/authorized_keys": "100600 key",
+		"lib": "120777 usr/lib", "etc": "40755 ",
 	} {
 		if have[name] != want {
 			t.Errorf("%s is %q, want %q", name, have[name], want)

@@ -199,12 +199,24 @@ func withParents(items []item) []item {
 		for d := path.Dir(it.Path); d != "."; d = path.Dir(d) {
 			if !have[d] {
 				have[d] = true
-				items = append(items, dir(d, 0o755, "folder"))
+				items = append(items, dir(d, folderMode(d), "folder"))
 			}
 		}
 	}
 	slices.SortFunc(items, func(a, b item) int { return strings.Compare(a.Path, b.Path) })
 	return items
+}
+
+// folderMode is the mode of a folder that other segments may name again: the
+// kernel sets the mode of the last one.
+func folderMode(p string) uint32 {
+	switch p {
+	case "tmp", "var/tmp":
+		return 0o1777
+	case "root":
+		return 0o700
+	}
+	return 0o755
 }
 
 func dir(p string, mode uint32, why string) item {

@@ -21,9 +21,9 @@ func skeleton() []item {
 	return []item{
 		dir(".", 0o755, "the kernel makes it writable for all"),
 		dir("dev", 0o755, mount), dir("proc", 0o755, mount), dir("sys", 0o755, mount), dir("run", 0o755, mount),
-		dir("tmp", 0o1777, mount), dir("sysroot", 0o755, mount), dir("mnt", 0o755, mount),
-		dir("root", 0o700, "home of root"), dir("var", 0o755, "folder"), link("var/run", "../run", "old name of /run"),
-		dir("var/tmp", 0o1777, "folder"), dir("etc/cmdline.d", 0o755, "kernel words added by other segments"),
+		dir("tmp", folderMode("tmp"), mount), dir("sysroot", 0o755, mount), dir("mnt", 0o755, mount),
+		dir("root", folderMode("root"), "home of root"), dir("var", 0o755, "folder"), link("var/run", "../run", "old name of /run"),
+		dir("var/tmp", folderMode("var/tmp"), "folder"), dir("etc/cmdline.d", 0o755, "kernel words added by other segments"),
 		link("bin", "usr/bin", "merged /usr"), link("sbin", "usr/sbin", "merged /usr"),
 		link("lib", "usr/lib", "merged /usr"), link("lib64", "usr/lib64", "merged /usr"),
 		dir("usr/bin", 0o755, "programs"), dir("usr/sbin", 0o755, "programs"), dir("usr/lib", 0o755, "data"), dir("usr/lib64", 0o755, "data"),
