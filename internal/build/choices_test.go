@@ -267,6 +267,27 @@ func TestInclude(t *testing.T) {
 	}
 }
 
+// TestDistroTools: the sysroot's programs in busybox's place.
+func TestDistroTools(t *testing.T) {
+	root, o := sysroot(t)
+	o.Tools = "distro"
+	if _, err := plan(t, o); err == nil || !strings.Contains(err.Error(), "no sh below") {
+		t.Errorf("without a shell: %v", err)
+	}
+	for _, name := range []string{"dash", "[", "cat"} {
+		put(t, root, "usr/bin/"+name, fakeELF(62, false, "", name))
+	}
+	if err := os.Symlink("dash", filepath.Join(root, "usr/bin/sh")); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "set")
+	buildDir(t, o, out)
+	have := unpack(t, out)
+	if have["usr/bin/sh"] != "120777 dash" || !strings.HasSuffix(have["usr/bin/dash"], "dash") || have["usr/bin/["] == "" || have["usr/bin/busybox"] != "" || have["usr/bin/wget"] != "" {
+		t.Errorf("sh %q, [ %.10q, busybox %.10q", have["usr/bin/sh"], have["usr/bin/["], have["usr/bin/busybox"])
+	}
+}
+
 // TestFirmwareChoice: which of the sysroot's firmware comes in, and in a form
 // that the kernel can load.
 func TestFirmwareChoice(t *testing.T) {

@@ -179,7 +179,7 @@ func (f *files) program(word, why string) (bool, error) {
 	var paths []string
 	var err error
 	switch {
-	case strings.ContainsAny(word, "*?["):
+	case strings.ContainsAny(word, "*?"): // not [, which is a program
 		paths, err = f.match(word)
 	case strings.Contains(word, "/"):
 		var real string
