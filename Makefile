@@ -14,7 +14,9 @@ build:
 	@mkdir -p $(BIN)
 	$(GOBUILD) -o $(BIN)/ ./cmd/...
 
-install: build
+# Built before, as the user who has Go; root only copies.
+install:
+	@test -x $(BIN)/bareroot || { echo 'run "make build" first'; exit 1; }
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/bareroot
 	install -m 0755 $(BIN)/bareroot $(DESTDIR)$(PREFIX)/bin/
 	install -m 0755 $(BIN)/bareroot-init $(BIN)/bareroot-agent packaging/push-new-kernel $(DESTDIR)$(PREFIX)/lib/bareroot/
