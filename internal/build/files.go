@@ -13,8 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"bareroot/internal/build/elfdep"
 	"bareroot/internal/build/feature"
 	"bareroot/internal/cpio"
@@ -43,6 +41,7 @@ type files struct {
 	o     *Options
 	have  map[string]bool
 	items []item
+	deps  []elfdep.Dep // what closures gave, for the loader's cache
 }
 
 func (f *files) put(it item) {
@@ -58,6 +57,7 @@ func (f *files) closure(p, why string) error {
 	if err != nil {
 		return inputError{fmt.Errorf("install %s: %w", p, err)}
 	}
+	f.deps = append(f.deps, deps...)
 	for i, d := range deps {
 		reason := d.Why
 		if i == 0 || reason == "" {
@@ -244,68 +244,6 @@ func (f *files) match(pattern string) ([]string, error) {
 	return out, walk("", strings.Split(strings.Trim(pattern, "/"), "/"))
 }
 
-// tree copies a folder of this machine as it is: links stay links, programs'
-// libraries are not looked for.
-func (f *files) tree(src, dst, why string) error {
-	return filepath.WalkDir(src, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return inputError{fmt.Errorf("include %s: %w", src, err)}
-		}
-		rel, err := filepath.Rel(src, p)
-		if err != nil {
-			return err
-		}
-		return f.copied(p, path.Join(dst, filepath.ToSlash(rel)), why, d)
-	})
-}
-
-func (f *files) copied(p, dst, why string, d fs.DirEntry) error {
-	fi, err := d.Info()
-	if err != nil {
-		return inputError{fmt.Errorf("include %s: %w", p, err)}
-	}
-	dst = strings.TrimPrefix(path.Clean("/"+dst), "/")
-	to := ramdiskPath(dst)
-	if err := cpio.CheckName(to); err != nil && to != "." {
-		return inputError{fmt.Errorf("include %s: %w", p, err)}
-	}
-	switch {
-	case fi.IsDir():
-		if to != "." && !slices.Contains(merged[:], to) && !f.standing(to) {
-			f.put(dir(to, modeBits(fi.Mode()), why))
-		}
-	case fi.Mode()&fs.ModeSymlink != 0:
-		target, err := os.Readlink(p)
-		if err != nil {
-			return inputError{fmt.Errorf("include %s: %w", p, err)}
-		}
-		f.put(item{Path: to, Mode: cpio.TypeSymlink | 0o777, Link: ramdiskLink(dst, target), Why: why})
-	case fi.Mode().IsRegular():
-		if h, err := os.Open(p); err != nil {
-			return inputError{fmt.Errorf("include %s: %w", p, err)}
-		} else {
-			h.Close()
-		}
-		f.put(item{Path: to, Mode: cpio.TypeRegular | modeBits(fi.Mode()), From: p, Size: fi.Size(), Why: why})
-		f.attributes(p)
-	default:
-		f.r.notices = append(f.r.notices, fmt.Sprintf("%s is neither file, folder nor link and is not included", p))
-	}
-	return nil
-}
-
-// standing tells whether a folder is one that every ramdisk has: its mode stays.
-func (f *files) standing(p string) bool {
-	return slices.ContainsFunc(f.r.skeleton, func(it item) bool { return it.Path == p && it.Mode&cpio.TypeMask == cpio.TypeDir })
-}
-
-// attributes says what of a file a newc archive cannot hold.
-func (f *files) attributes(p string) {
-	if n, err := unix.Lgetxattr(p, "security.capability", nil); err == nil && n > 0 {
-		f.r.notices = append(f.r.notices, fmt.Sprintf("%s has capabilities, which the kernel's archive format cannot hold: in the ramdisk it has none", p))
-	}
-}
-
 // addFiles adds what features and the options ask for besides the standing
 // files.
 func (r *recipe) addFiles(o *Options) error {
@@ -353,6 +291,10 @@ func (r *recipe) addFiles(o *Options) error {
 	}
 	for _, it := range modprobe {
 		f.put(it)
+	}
+	// Without it the loader finds no library in a folder that only ld.so.conf names.
+	if cache := r.resolver.LoaderCache(f.deps); cache != nil {
+		f.put(file("etc/ld.so.cache", 0o644, string(cache), "the loader's list of libraries"))
 	}
 	r.tools = f.items
 	if len(r.tools) > 0 {
@@ -414,158 +356,5 @@ var distroTools = [...]string{
 	"reset", "stty", "clear", "chroot", "switch_root", "lsmod", "modinfo", "insmod", "rmmod", "lspci", "mountpoint", "findmnt", "hostname", "tee", "mktemp", "basename", "dirname",
 }
 
-// include copies a file, or what a folder holds.
-func (f *files) include(inc Include) error {
-	if inc.Src == "" || inc.Dst == "" {
-		return inputError{fmt.Errorf("include %q to %q: both must be given", inc.Src, inc.Dst)}
-	}
-	why := "included from " + inc.Src
-	fi, err := os.Stat(inc.Src)
-	if err != nil {
-		return inputError{fmt.Errorf("include: %w", err)}
-	}
-	if fi.IsDir() {
-		real, err := filepath.EvalSymlinks(inc.Src)
-		if err != nil {
-			return inputError{fmt.Errorf("include: %w", err)}
-		}
-		return f.tree(real, inc.Dst, why)
-	}
-	dst := inc.Dst
-	if strings.HasSuffix(dst, "/") {
-		dst += filepath.Base(inc.Src)
-	}
-	return f.copied(inc.Src, dst, why, fs.FileInfoToDirEntry(fi))
-}
-
 // stages are the points of the boot that hooks can be for.
 var stages = [...]string{"cmdline", "pre-udev", "pre-trigger", "initqueue", "pre-mount", "mount", "pre-pivot", "cleanup", "emergency", "shutdown"}
-
-// hooks puts programs where init is to look for them.
-func (f *files) hooks() error {
-	for _, h := range f.o.Hooks {
-		if !slices.Contains(stages[:], h.Stage) {
-			return inputError{fmt.Errorf("--hook %s: stages are %s", h.Stage, strings.Join(stages[:], ", "))}
-		}
-		fi, err := os.Stat(h.File)
-		if err == nil && !fi.Mode().IsRegular() {
-			err = errors.New("it is no regular file")
-		}
-		if err != nil {
-			return inputError{fmt.Errorf("--hook %s %s: %w", h.Stage, h.File, err)}
-		}
-		f.put(item{
-			Path: "usr/lib/bareroot/hooks/" + h.Stage + ".d/" + filepath.Base(h.File), Mode: cpio.TypeRegular | 0o755,
-			From: h.File, Size: fi.Size(), Why: "hook of stage " + h.Stage,
-		})
-	}
-	if len(f.o.Hooks) > 0 {
-		f.r.notices = append(f.r.notices, "hooks are put into the ramdisk; this version of bareroot-init does not run them yet")
-	}
-	return nil
-}
-
-// accounts adds the lines of the users that features run programs as.
-func (r *recipe) accounts(o *Options) error {
-	var users []string
-	for _, w := range r.features {
-		users = append(users, w.Users...)
-	}
-	if len(users) == 0 {
-		return nil
-	}
-	lines := func(name string, want []string) (out []string, err error) {
-		real, err := within(o.Sysroot, name)
-		if err != nil {
-			return nil, inputError{err}
-		}
-		b, err := os.ReadFile(real)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, inputError{fmt.Errorf("read users: %w", err)}
-		}
-		for line := range strings.Lines(string(b)) {
-			if user, _, _ := strings.Cut(line, ":"); slices.Contains(want, user) {
-				out = append(out, strings.TrimSpace(line))
-			}
-		}
-		return out, nil
-	}
-	passwd, err := lines("etc/passwd", users)
-	if err != nil {
-		return err
-	}
-	var gids []string
-	for i, line := range passwd {
-		if f := strings.Split(line, ":"); len(f) == 7 {
-			f[1] = "*" // no passwords in a ramdisk
-			passwd[i] = strings.Join(f, ":")
-			gids = append(gids, f[3])
-		}
-	}
-	real, err := within(o.Sysroot, "etc/group")
-	if err != nil {
-		return inputError{err}
-	}
-	b, _ := os.ReadFile(real) // without it the number stands alone
-	var group []string
-	for line := range strings.Lines(string(b)) {
-		if f := strings.Split(strings.TrimSpace(line), ":"); len(f) == 4 && slices.Contains(gids, f[2]) && f[2] != "65534" && f[2] != "0" {
-			group = append(group, f[0]+":x:"+f[2]+":")
-		}
-	}
-	for i := range r.skeleton {
-		it := &r.skeleton[i]
-		switch it.Path {
-		case "etc/passwd":
-			it.Data = append(it.Data, strings.Join(append(passwd, ""), "\n")...)
-		case "etc/group":
-			it.Data = append(it.Data, strings.Join(append(group, ""), "\n")...)
-		}
-	}
-	return nil
-}
-
-// addExtra adds files with given content to the configuration segment, so that
-// all other segments stay the same.
-func (r *recipe) addExtra(o *Options) error {
-	var items, first []item
-	for _, x := range o.Extra {
-		p := ramdiskPath(x.Path)
-		if err := cpio.CheckName(p); err != nil {
-			return inputError{fmt.Errorf("add %s: %w", x.Path, err)}
-		}
-		mode := x.Mode
-		if mode == 0 {
-			mode = 0o644
-		}
-		data := x.Data
-		if x.OfFeatures != nil {
-			data = x.OfFeatures(r.featureNames())
-		}
-		if data == nil {
-			data = []byte{}
-		}
-		it := item{Path: p, Mode: cpio.TypeRegular | mode&0o7777, Data: data, Why: x.Why}
-		if x.First {
-			first = append(first, it)
-			continue
-		}
-		items = append(items, it)
-	}
-	if len(first) > 0 {
-		r.userland = withParents(append(r.userland, first...))
-	}
-	if len(items) > 0 {
-		have := map[string]bool{}
-		for _, it := range items {
-			have[it.Path] = true
-		}
-		for _, it := range r.config {
-			if !have[it.Path] {
-				items = append(items, it)
-			}
-		}
-		r.config = withParents(items)
-	}
-	return nil
-}

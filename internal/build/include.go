@@ -1,0 +1,171 @@
+package build
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"bareroot/internal/cpio"
+)
+
+// tree copies a folder of this machine as it is: links stay links, programs'
+// libraries are not looked for.
+func (f *files) tree(src, dst, why string) error {
+	return filepath.WalkDir(src, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return inputError{fmt.Errorf("include %s: %w", src, err)}
+		}
+		rel, err := filepath.Rel(src, p)
+		if err != nil {
+			return err
+		}
+		return f.copied(p, path.Join(dst, filepath.ToSlash(rel)), why, d)
+	})
+}
+
+func (f *files) copied(p, dst, why string, d fs.DirEntry) error {
+	fi, err := d.Info()
+	if err != nil {
+		return inputError{fmt.Errorf("include %s: %w", p, err)}
+	}
+	dst = strings.TrimPrefix(path.Clean("/"+dst), "/")
+	to := ramdiskPath(dst)
+	if err := cpio.CheckName(to); err != nil && to != "." {
+		return inputError{fmt.Errorf("include %s: %w", p, err)}
+	}
+	switch {
+	case fi.IsDir():
+		if to != "." && !slices.Contains(merged[:], to) && !f.standing(to) {
+			f.put(dir(to, modeBits(fi.Mode()), why))
+		}
+	case fi.Mode()&fs.ModeSymlink != 0:
+		target, err := os.Readlink(p)
+		if err != nil {
+			return inputError{fmt.Errorf("include %s: %w", p, err)}
+		}
+		f.put(item{Path: to, Mode: cpio.TypeSymlink | 0o777, Link: ramdiskLink(dst, target), Why: why})
+	case fi.Mode().IsRegular():
+		if h, err := os.Open(p); err != nil {
+			return inputError{fmt.Errorf("include %s: %w", p, err)}
+		} else {
+			h.Close()
+		}
+		f.put(item{Path: to, Mode: cpio.TypeRegular | modeBits(fi.Mode()), From: p, Size: fi.Size(), Why: why})
+		f.attributes(p)
+	default:
+		f.r.notices = append(f.r.notices, fmt.Sprintf("%s is neither file, folder nor link and is not included", p))
+	}
+	return nil
+}
+
+// standing tells whether a folder is one that every ramdisk has: its mode stays.
+func (f *files) standing(p string) bool {
+	return slices.ContainsFunc(f.r.skeleton, func(it item) bool { return it.Path == p && it.Mode&cpio.TypeMask == cpio.TypeDir })
+}
+
+// attributes says what of a file a newc archive cannot hold.
+func (f *files) attributes(p string) {
+	if n, err := unix.Lgetxattr(p, "security.capability", nil); err == nil && n > 0 {
+		f.r.notices = append(f.r.notices, fmt.Sprintf("%s has capabilities, which the kernel's archive format cannot hold: in the ramdisk it has none", p))
+	}
+}
+
+// include copies a file, or what a folder holds.
+func (f *files) include(inc Include) error {
+	if inc.Src == "" || inc.Dst == "" {
+		return inputError{fmt.Errorf("include %q to %q: both must be given", inc.Src, inc.Dst)}
+	}
+	why := "included from " + inc.Src
+	fi, err := os.Stat(inc.Src)
+	if err != nil {
+		return inputError{fmt.Errorf("include: %w", err)}
+	}
+	if fi.IsDir() {
+		real, err := filepath.EvalSymlinks(inc.Src)
+		if err != nil {
+			return inputError{fmt.Errorf("include: %w", err)}
+		}
+		return f.tree(real, inc.Dst, why)
+	}
+	dst := inc.Dst
+	if strings.HasSuffix(dst, "/") {
+		dst += filepath.Base(inc.Src)
+	}
+	return f.copied(inc.Src, dst, why, fs.FileInfoToDirEntry(fi))
+}
+
+// hooks puts programs where init is to look for them.
+func (f *files) hooks() error {
+	for _, h := range f.o.Hooks {
+		if !slices.Contains(stages[:], h.Stage) {
+			return inputError{fmt.Errorf("--hook %s: stages are %s", h.Stage, strings.Join(stages[:], ", "))}
+		}
+		fi, err := os.Stat(h.File)
+		if err == nil && !fi.Mode().IsRegular() {
+			err = errors.New("it is no regular file")
+		}
+		if err != nil {
+			return inputError{fmt.Errorf("--hook %s %s: %w", h.Stage, h.File, err)}
+		}
+		f.put(item{
+			Path: "usr/lib/bareroot/hooks/" + h.Stage + ".d/" + filepath.Base(h.File), Mode: cpio.TypeRegular | 0o755,
+			From: h.File, Size: fi.Size(), Why: "hook of stage " + h.Stage,
+		})
+	}
+	if len(f.o.Hooks) > 0 {
+		f.r.notices = append(f.r.notices, "hooks are put into the ramdisk; this version of bareroot-init does not run them yet")
+	}
+	return nil
+}
+
+// addExtra adds files with given content to the configuration segment, so that
+// all other segments stay the same.
+func (r *recipe) addExtra(o *Options) error {
+	var items, first []item
+	for _, x := range o.Extra {
+		p := ramdiskPath(x.Path)
+		if err := cpio.CheckName(p); err != nil {
+			return inputError{fmt.Errorf("add %s: %w", x.Path, err)}
+		}
+		mode := x.Mode
+		if mode == 0 {
+			mode = 0o644
+		}
+		data := x.Data
+		if x.OfFeatures != nil {
+			data = x.OfFeatures(r.featureNames())
+		}
+		if data == nil {
+			data = []byte{}
+		}
+		it := item{Path: p, Mode: cpio.TypeRegular | mode&0o7777, Data: data, Why: x.Why}
+		if x.First {
+			first = append(first, it)
+			continue
+		}
+		items = append(items, it)
+	}
+	if len(first) > 0 {
+		r.userland = withParents(append(r.userland, first...))
+	}
+	if len(items) > 0 {
+		have := map[string]bool{}
+		for _, it := range items {
+			have[it.Path] = true
+		}
+		for _, it := range r.config {
+			if !have[it.Path] {
+				items = append(items, it)
+			}
+		}
+		r.config = withParents(items)
+	}
+	return nil
+}
