@@ -163,7 +163,8 @@ func (t *tour) build(ctx context.Context) error {
 	// An emulated machine on a busy host can miss the kernel's test of its
 	// timer: no_timer_check.
 	_, err := hosttool.Run(ctx, t.Program, "build", "--kernel", t.kernel.Image, "--modules-dir", t.kernel.ModulesDir, "--kver", t.kernel.Version,
-		"--role", "discover", "--role", "deploy", "--cmdline", "console=tty0 console=ttyS0,115200 no_timer_check quiet", "--format", "dir", "-o", filepath.Join(t.StateDir, "bootset"))
+		"--role", "discover", "--role", "deploy", "--cmdline", "console=tty0 console=ttyS0,115200 no_timer_check quiet", "--format", "dir", "-o", filepath.Join(t.StateDir, "bootset"),
+		"--cache-dir", filepath.Join(t.CacheDir, "build"))
 	return err
 }
 
