@@ -440,6 +440,11 @@ func (b *Boot) handOver() (err error, final bool) {
 	}
 	b.report.Close()
 	if b.devices != nil {
+		var now unix.Timespec
+		_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // cannot fail
+		if err := b.devices.HandOver("/run/udev", time.Duration(now.Nano())); err != nil {
+			b.log.Warnf("%v", err) // the root's own udev finds them, later
+		}
 		b.devices.Close()
 		b.devices = nil
 	}
