@@ -4,10 +4,11 @@ ARCH ?= amd64
 BIN ?= bin
 PREFIX ?= /usr/local
 DESTDIR ?=
-ID := $(shell git ls-files -co --exclude-standard -- '*.go' go.mod go.sum '*.sql' '*.html' '*.css' '*.js' | LC_ALL=C sort | xargs cat 2>/dev/null | sha256sum | cut -c1-16)
+# The build id is the source's hash, in a checkout or an unpacked archive.
+SOURCES := '*.go' go.mod go.sum '*.sql' '*.html' '*.css' '*.js'
+ID := $(shell { git ls-files -co --exclude-standard -- $(SOURCES) 2>/dev/null || find * -name '*.go' -o -name 'go.*' -o -name '*.sql' -o -name '*.html' -o -name '*.css' -o -name '*.js'; } | LC_ALL=C sort | xargs cat 2>/dev/null | sha256sum | cut -c1-16)
 LDFLAGS := -s -w -X 'bareroot/internal/version.stamp=bareroot-build-id=$(ID);'
 GOBUILD := CGO_ENABLED=0 GOARCH=$(ARCH) go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)"
-PROGRAMS := bareroot bareroot-init bareroot-agent
 
 .PHONY: build install uninstall clean
 build:
