@@ -209,9 +209,6 @@ func (r *Running) Stop() error {
 	return r.Wait(ctx)
 }
 
-// Done is closed when the lab has ended.
-func (r *Running) Done() <-chan struct{} { return r.child.Done() }
-
 // PasswordFile holds the password of the Redfish service.
 func PasswordFile(stateDir string) string { return filepath.Join(stateDir, passwordName) }
 

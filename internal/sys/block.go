@@ -43,23 +43,12 @@ func BlockSize(f *os.File) (size int64, sector int, err error) {
 // BlockZero makes the byte range read as zeros: by the device's own command
 // where it has one, else the kernel writes zeros. Range in whole sectors.
 func BlockZero(f *os.File, off, n int64) error {
-	return blockRange(f, unix.BLKZEROOUT, "zero", off, n)
-}
-
-// BlockDiscard tells the device that the byte range is not needed. What it
-// reads as afterwards is the device's choice: follow with BlockZero where
-// zeros matter.
-func BlockDiscard(f *os.File, off, n int64) error {
-	return blockRange(f, unix.BLKDISCARD, "discard", off, n)
-}
-
-func blockRange(f *os.File, op uint, what string, off, n int64) error {
 	if off < 0 || n <= 0 {
-		return fmt.Errorf("%s %d bytes at %d of %s: not a range", what, n, off, f.Name())
+		return fmt.Errorf("zero %d bytes at %d of %s: not a range", n, off, f.Name())
 	}
 	r := [2]uint64{uint64(off), uint64(n)}
-	if err := control(f, func(fd uintptr) error { return ioctlPtr(fd, op, unsafe.Pointer(&r)) }); err != nil {
-		return fmt.Errorf("%s %d bytes at %d of %s: %w", what, n, off, f.Name(), err)
+	if err := control(f, func(fd uintptr) error { return ioctlPtr(fd, unix.BLKZEROOUT, unsafe.Pointer(&r)) }); err != nil {
+		return fmt.Errorf("zero %d bytes at %d of %s: %w", n, off, f.Name(), err)
 	}
 	return nil
 }

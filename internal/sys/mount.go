@@ -47,17 +47,3 @@ func Unmount(target string) error {
 	}
 	return nil
 }
-
-// Mounted says whether target is a mount point, by /proc/self/mountinfo.
-func Mounted(target string) bool {
-	b, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return false
-	}
-	for _, line := range strings.Split(string(b), "\n") {
-		if f := strings.Fields(line); len(f) > 4 && f[4] == target {
-			return true
-		}
-	}
-	return false
-}

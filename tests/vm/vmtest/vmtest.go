@@ -43,6 +43,23 @@ const envNoVM = "BAREROOT_NO_VM"
 
 // Main is TestMain for packages of VM tests. It does not return.
 func Main(m *testing.M) {
+	// The private network reaches no package archive: what is to be
+	// downloaded is, before.
+	before := func(ctx context.Context) {
+		dir, err := cacheDir()
+		if err == nil {
+			_, err = distro.Kernel(ctx, dir)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "vmtest:", err)
+		}
+	}
+	Enter(m, before, m.Run)
+}
+
+// Enter is the TestMain of tests that need a private network with a bridge and
+// no VM: before runs outside, inside in the namespaces. It does not return.
+func Enter(m *testing.M, before func(context.Context), inside func() int) {
 	lab.Reexec()
 	if os.Getenv(envNoVM) != "" {
 		os.Exit(m.Run()) // each test says that it is skipped, and why
@@ -52,16 +69,10 @@ func Main(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "vmtest:", err)
 			os.Exit(1)
 		}
-		os.Exit(m.Run())
+		os.Exit(inside())
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
-	// The private network reaches no package archive: what is to be
-	// downloaded is, before.
-	if dir, err := cacheDir(); err == nil {
-		if _, err := distro.Kernel(ctx, dir); err != nil {
-			fmt.Fprintln(os.Stderr, "vmtest:", err)
-		}
-	}
+	before(ctx)
 	quit := make(chan os.Signal, 1)
 	signal.Notify(quit, unix.SIGQUIT) // "go test" asks for a stack dump so
 	c, err := netns.Start(netns.Options{Args: os.Args[1:], Run: true, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
