@@ -17,7 +17,7 @@ import (
 func TestPushedBootSet(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	bin, err := program("bareroot")
+	bin, err := vmtest.Program("bareroot")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -116,23 +116,9 @@ func newSite() (*site, error) {
 	return s, nil
 }
 
-func program(name string) (string, error) {
-	if dir := os.Getenv("BAREROOT_BIN"); dir != "" {
-		return filepath.Join(dir, name), nil
-	}
-	p, err := filepath.Abs("../../bin/" + name)
-	if err == nil {
-		_, err = os.Stat(p)
-	}
-	if err != nil {
-		return "", fmt.Errorf("the tests run the programs of bin/, or of BAREROOT_BIN: %w; make build", err)
-	}
-	return p, nil
-}
-
 // bootset builds one, as an operator does.
 func (s *site) bootset(ctx context.Context, name, words string) error {
-	bin, err := program("bareroot")
+	bin, err := vmtest.Program("bareroot")
 	if err != nil {
 		return err
 	}
@@ -204,7 +190,7 @@ while :; do $b sleep 1000; done
 
 // serve starts the server and waits for its first answer.
 func (s *site) serve(ctx context.Context) error {
-	bin, err := program("bareroot")
+	bin, err := vmtest.Program("bareroot")
 	if err != nil {
 		return err
 	}

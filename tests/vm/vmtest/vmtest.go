@@ -54,7 +54,10 @@ func Main(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "vmtest:", err)
 		}
 	}
-	Enter(m, before, m.Run)
+	Enter(m, before, func() int {
+		defer removeBuilt()
+		return m.Run()
+	})
 }
 
 // Enter is the TestMain of tests that need a private network with a bridge and
