@@ -89,19 +89,9 @@ func assemble(ctx context.Context, o *Options, r *recipe, to target) (*Result, [
 	})
 	if !o.NoKernel {
 		g.Go(func() error {
-			firmware, err := a.modules(ctx)
-			if err != nil {
-				return err
-			}
-			items, missing, err := r.firmware.items(firmware)
-			if err != nil {
-				return err
-			}
+			missing, err := a.kernelParts(ctx)
 			res.MissingFirmware = append(res.MissingFirmware, missing...)
-			if len(items) == 0 {
-				return nil
-			}
-			return a.items(ctx, partFirmware, "firmware", "30-firmware.cpio", none, items)
+			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -253,38 +243,63 @@ func (r *recipe) moduleTree() ([]item, error) {
 	return slices.DeleteFunc(tree, func(it item) bool { return it.Why == "" }), nil
 }
 
-// modules packs the modules side by side and writes them in order. At most two
-// modules a worker are in memory. It returns the firmware that they name, with
-// the modules that do.
-func (a *assembler) modules(ctx context.Context) (map[string][]string, error) {
-	const file = "20-modules.cpio"
+// kernelParts writes the modules and the firmware that they name, a segment
+// each; with TwoParts one, after what is there for the boot loader's early part.
+// It returns the firmware that is not there.
+func (a *assembler) kernelParts(ctx context.Context) (missing []string, err error) {
+	i, kind, file := partModules, "modules", "20-modules.cpio"
+	if a.o.TwoParts {
+		i, kind, file = partMicrocode, "early", "00-early.cpio"
+	}
 	w, err := a.to.create(file)
 	if err != nil {
 		return nil, err
 	}
 	defer w.Close()
-	s, err := newSegment(ctx, w, "modules", file, codec{name: "none"}, a.o.ModTime)
+	s, err := newSegment(ctx, w, kind, file, codec{name: "none"}, a.o.ModTime)
 	if err != nil {
 		return nil, err
 	}
+	if err := s.more(a.r.early); err != nil {
+		return nil, err
+	}
+	firmware, err := a.modules(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	items, missing, err := a.r.firmware.items(firmware)
+	if err != nil {
+		return nil, err
+	}
+	if a.o.TwoParts {
+		if err := s.more(items); err != nil {
+			return nil, err
+		}
+		items = nil
+	}
+	if err := a.finish(i, s, w); err != nil || len(items) == 0 {
+		return missing, err
+	}
+	return missing, a.items(ctx, partFirmware, "firmware", "30-firmware.cpio", codec{name: "none"}, items)
+}
+
+// modules packs the modules side by side and writes them in order. At most two
+// modules a worker are in memory. It returns the firmware that they name, with
+// the modules that do.
+func (a *assembler) modules(ctx context.Context, s *segmentWriter) (map[string][]string, error) {
 	tree, err := a.r.moduleTree()
 	if err != nil {
 		return nil, err
 	}
-	for _, it := range tree {
-		if _, err := s.put(it); err != nil {
-			return nil, fmt.Errorf("write %s: %w", s.name, err)
-		}
+	if err := s.more(tree); err != nil {
+		return nil, err
 	}
 	source := newModuleSource(a.o, a.r)
 	firmware, err := a.packModules(ctx, source, s)
 	if err != nil {
 		return nil, err
 	}
-	if err := source.tree.save(); err != nil {
-		return nil, err
-	}
-	return firmware, a.finish(partModules, s, w)
+	return firmware, source.tree.save()
 }
 
 func (a *assembler) packModules(ctx context.Context, source *moduleSource, s *segmentWriter) (map[string][]string, error) {

@@ -72,6 +72,9 @@ type Options struct {
 	NoKernel      bool   // no kernel modules and no firmware
 	KernelOnly    bool   // kernel modules and firmware only
 	SizeBudget    int64  // bytes that the ramdisk may have; 0 for any
+	// TwoParts lays the ramdisk out as dracut and mkinitramfs do, for their tools:
+	// a plain archive, then one that is compressed.
+	TwoParts bool
 
 	Cache *cache.Cache // of finished work; nil for none
 
@@ -95,9 +98,6 @@ type ExtraFile struct {
 	Data []byte
 	Why  string
 
-	// First puts it into the userland's segment, the first one that is
-	// compressed, where lsinitrd looks.
-	First bool
 	// OfFeatures makes the content of the names of the features that are in.
 	OfFeatures func(names []string) []byte
 }
@@ -156,6 +156,9 @@ func run(ctx context.Context, o Options, out output) (*Result, error) {
 	r, err := newRecipe(ctx, &o, out.wantsKernel())
 	if err != nil {
 		return nil, err
+	}
+	if o.TwoParts {
+		r.twoParts(&o)
 	}
 	work, err := out.begin()
 	if err != nil {

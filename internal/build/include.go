@@ -128,7 +128,7 @@ func (f *files) hooks() error {
 // addExtra adds files with given content to the configuration segment, so that
 // all other segments stay the same.
 func (r *recipe) addExtra(o *Options) error {
-	var items, first []item
+	var items []item
 	for _, x := range o.Extra {
 		p := ramdiskPath(x.Path)
 		if err := cpio.CheckName(p); err != nil {
@@ -145,15 +145,7 @@ func (r *recipe) addExtra(o *Options) error {
 		if data == nil {
 			data = []byte{}
 		}
-		it := item{Path: p, Mode: cpio.TypeRegular | mode&0o7777, Data: data, Why: x.Why}
-		if x.First {
-			first = append(first, it)
-			continue
-		}
-		items = append(items, it)
-	}
-	if len(first) > 0 {
-		r.userland = withParents(append(r.userland, first...))
+		items = append(items, item{Path: p, Mode: cpio.TypeRegular | mode&0o7777, Data: data, Why: x.Why})
 	}
 	if len(items) > 0 {
 		have := map[string]bool{}

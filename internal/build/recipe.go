@@ -39,6 +39,7 @@ type recipe struct {
 	features  []wanted
 	skeleton  []item // standing files, part of userland
 	microcode []item
+	early     []item // with TwoParts, what the plain archive begins with
 	userland  []item
 	tools     []item // what features and the options add
 	agent     []item
@@ -104,8 +105,11 @@ func newRecipe(ctx context.Context, o *Options, wantKernel bool) (*recipe, error
 			return nil, err
 		}
 	}
-	if err := r.readInit(o); err != nil || o.KernelOnly {
+	if err := r.readInit(o); err != nil {
 		return r, err
+	}
+	if o.KernelOnly {
+		return r, r.addExtra(o)
 	}
 	if err := r.addFiles(o); err != nil {
 		return nil, err

@@ -37,12 +37,12 @@ func (p *Plan) metadata(a *Args, _ Machine) error {
 	v := "dracut-" + Version(a.Compat)
 	const why = "dracut's metadata, for lsinitrd and --rebuild"
 	file := func(name, text string) {
-		p.Build.Extra = append(p.Build.Extra, build.ExtraFile{Path: name, Mode: 0o644, Data: []byte(text), Why: why, First: true})
+		p.Build.Extra = append(p.Build.Extra, build.ExtraFile{Path: name, Mode: 0o644, Data: []byte(text), Why: why})
 	}
 	file("usr/lib/dracut/"+v, v+" (bareroot)\n")
 	file("usr/"+stored, " "+strings.Join(a.Stored, " ")+"\n")
 	p.Build.Extra = append(p.Build.Extra, build.ExtraFile{
-		Path: "usr/lib/dracut/modules.txt", Mode: 0o644, Why: why, First: true,
+		Path: "usr/lib/dracut/modules.txt", Mode: 0o644, Why: why,
 		OfFeatures: func(names []string) []byte {
 			return []byte(strings.Join(append(ModulesTxt(names), ""), "\n"))
 		},

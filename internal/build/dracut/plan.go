@@ -47,6 +47,7 @@ func NewPlan(a *Args, c *Conf, m Machine) (*Plan, error) {
 	p.Logfile = v.text("logfile")
 	p.ShowModules, p.PrintSize = v.yes("show_modules"), v.yes("printsize")
 	o := &p.Build
+	o.TwoParts = true
 	o.Sysroot = orElse(v.text("sysroot"), "/")
 	o.Kernel = v.text("kernel_image")
 	o.NoKernel, o.KernelOnly = v.yes("no_kernel"), v.yes("kernel_only")

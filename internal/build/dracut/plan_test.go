@@ -131,7 +131,7 @@ func dump(p *Plan) string {
 	v := reflect.ValueOf(p.Build)
 	for i := range v.NumField() {
 		f, name := v.Field(i), v.Type().Field(i).Name
-		if !v.Type().Field(i).IsExported() || f.IsZero() || name == "Extra" {
+		if !v.Type().Field(i).IsExported() || f.IsZero() || name == "Extra" || name == "TwoParts" {
 			continue
 		}
 		fmt.Fprintf(&b, "%s %v\n", name, f.Interface())
@@ -141,7 +141,7 @@ func dump(p *Plan) string {
 		if x.OfFeatures != nil {
 			text = x.OfFeatures([]string{"base", "kernel-modules", "url", "shell", "discover"})
 		}
-		fmt.Fprintf(&b, "Extra %s %04o %v (%s)\n\t%s\n", x.Path, x.Mode, x.First, x.Why, strings.ReplaceAll(strings.TrimSuffix(string(text), "\n"), "\n", "\n\t"))
+		fmt.Fprintf(&b, "Extra %s %04o (%s)\n\t%s\n", x.Path, x.Mode, x.Why, strings.ReplaceAll(strings.TrimSuffix(string(text), "\n"), "\n", "\n\t"))
 	}
 	return b.String()
 }

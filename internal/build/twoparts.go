@@ -1,0 +1,48 @@
+package build
+
+import (
+	"fmt"
+	"slices"
+
+	"bareroot/internal/cpio"
+)
+
+// twoParts joins the segments that are compressed, and what is plain besides
+// modules and firmware, so that lsinitrd and unmkinitramfs, which know an early
+// archive and one that is compressed, see all files.
+func (r *recipe) twoParts(o *Options) {
+	one := map[string]item{}
+	for _, it := range slices.Concat(r.userland, r.tools, r.agent, r.config) {
+		one[it.Path] = it // the kernel, too, lets the later one win
+	}
+	var all []item
+	for _, name := range sortedKeys(one) {
+		all = append(all, one[name])
+	}
+	r.userland, r.tools, r.agent, r.config = all, nil, nil, nil
+	if o.NoKernel {
+		return // the microcode, if any, is an archive of its own
+	}
+	r.early = r.microcode
+	if len(r.early) == 0 {
+		r.early = []item{file("early_cpio", 0o644, "1", "marks the archive that comes before the other")}
+	}
+	r.microcode = nil
+}
+
+// more writes items, of the folders those that are not there yet.
+func (s *segmentWriter) more(items []item) error {
+	have := map[string]bool{}
+	for _, f := range s.files {
+		have[f.Path] = true
+	}
+	for _, it := range items {
+		if it.Mode&cpio.TypeMask == cpio.TypeDir && have[it.Path] {
+			continue
+		}
+		if _, err := s.put(it); err != nil {
+			return fmt.Errorf("write %s: %w", s.name, err)
+		}
+	}
+	return nil
+}
