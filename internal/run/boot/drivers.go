@@ -1,0 +1,51 @@
+package boot
+
+import (
+	"context"
+
+	"bareroot/internal/run/device"
+)
+
+func (b *Boot) stagePreUdev(context.Context) error {
+	dir := "/usr/lib/modules/" + b.kver
+	mods, err := device.NewModules(dir, b.line)
+	if err != nil {
+		// A kernel with everything built in needs none.
+		b.log.Warnf("no kernel modules: %v", err)
+		return nil
+	}
+	b.mods = mods
+	for _, n := range append(append([]string(nil), b.conf.Modules...), b.line.List("rd.driver.pre", "rdloaddriver")...) {
+		if err := mods.Load(n); err != nil {
+			b.log.Warnf("%v", err)
+		}
+	}
+	return nil
+}
+
+func (b *Boot) stagePreTrigger(ctx context.Context) error {
+	var err error
+	if b.needNetwork() && b.network == nil {
+		if err := b.startNetwork(); err != nil {
+			return err
+		}
+	}
+	if b.devices == nil {
+		if b.devices, err = device.Start(b.life, b.log, b.mods); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Boot) stagePreMount(context.Context) error {
+	for _, n := range b.line.List("rd.driver.post", "rdinsmodpost") {
+		if b.mods == nil {
+			break
+		}
+		if err := b.mods.Load(n); err != nil {
+			b.log.Warnf("%v", err)
+		}
+	}
+	return nil
+}

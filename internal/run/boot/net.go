@@ -1,0 +1,72 @@
+package boot
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"bareroot/internal/cmdline"
+	"bareroot/internal/run/netconf"
+	"bareroot/internal/run/rootfs"
+)
+
+// needNetwork says whether the boot, as far as it is known, uses a network.
+func (b *Boot) needNetwork() bool {
+	if b.conf.Server != nil || b.net.Need || len(b.net.Ifaces) > 0 {
+		return true
+	}
+	root, err := rootfs.Parse(b.line)
+	return err == nil && root.Network()
+}
+
+func (b *Boot) startNetwork() error {
+	probe, mac := "", ""
+	if s := b.conf.Server; s != nil {
+		probe, mac = probeAddress(s.URL), s.BootMAC
+	} else if v, ok := b.line.Get("root"); ok {
+		if r, err := cmdline.ParseRoot(v); err == nil && r.Network() {
+			probe = probeAddress(r.URL)
+		}
+	}
+	var err error
+	b.network, err = netconf.Start(b.life, netconf.Config{
+		Net: b.net, BootMAC: mac, Probe: probe, Log: b.log, Start: b.start,
+		Carrier: time.Duration(b.line.Int(10, 1, 3600, "rd.net.timeout.carrier")) * time.Second,
+	})
+	return err
+}
+
+func (b *Boot) netMAC() string {
+	if b.conf.Server != nil && b.conf.Server.BootMAC != "" {
+		return b.conf.Server.BootMAC
+	}
+	if b.up != nil {
+		return b.up.MAC
+	}
+	return ""
+}
+
+func (b *Boot) netText() string {
+	if b.up == nil {
+		return "no network"
+	}
+	return fmt.Sprintf("%s on %s (%s)", b.up.Lease.Address, b.up.Device, b.up.MAC)
+}
+
+func (b *Boot) awaitNetwork(ctx context.Context) error {
+	if b.up != nil {
+		return nil
+	}
+	if b.network == nil {
+		if err := b.startNetwork(); err != nil {
+			return err
+		}
+	}
+	up, err := b.network.Wait(ctx, b.limit())
+	if err != nil {
+		return err
+	}
+	b.up = &up
+	b.did("network: %s", b.netText())
+	return nil
+}

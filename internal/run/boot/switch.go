@@ -1,0 +1,100 @@
+package boot
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"bareroot/api"
+	"bareroot/internal/rdconf"
+	"bareroot/internal/run/console"
+	"bareroot/internal/run/rootfs"
+	"bareroot/internal/sys"
+	"golang.org/x/sys/unix"
+)
+
+func (b *Boot) stagePrePivot(ctx context.Context) error {
+	// A kernel that takes no modules has none to miss.
+	if _, err := os.Stat("/proc/modules"); err == nil {
+		notice, err := rootfs.CheckModules(rootfs.Target, b.kver, b.line)
+		if err != nil {
+			return fmt.Errorf("%s: %w", b.root.Describe(), err)
+		}
+		if notice != "" {
+			b.log.Warnf("%s: %s", b.root.Describe(), notice)
+		}
+	}
+	if err := b.root.HandOver(ctx, b.env()); err != nil {
+		return err
+	}
+	_, err := rootfs.FindInit(rootfs.Target, b.line)
+	return err
+}
+
+func (b *Boot) stageCleanup(context.Context) error {
+	init, err := rootfs.FindInit(rootfs.Target, b.line)
+	if err != nil {
+		return err
+	}
+	b.log.Infof("switching to %s: %s %.2f s after start", b.root.Describe(), init, time.Since(b.start).Seconds())
+	if b.order != nil {
+		b.report.Order(b.order, api.Event{Kind: api.EventState, State: api.StateDone, Phase: "root", Message: "runs " + b.root.Describe()})
+	}
+	b.report.Event("switch-root", "starts "+init+" of "+b.root.Describe(), false)
+	b.report.Flush(5 * time.Second)
+	return nil
+}
+
+// switchRoot gives the machine to its root. It returns only when that failed
+// for good.
+func (b *Boot) switchRoot(ctx context.Context) {
+	b.shellBefore(ctx, "switch-root")
+	for {
+		err, final := b.handOver()
+		if final {
+			b.log.Errorf("%v", err)
+			return
+		}
+		if !b.failed(ctx, &StageError{"switch-root", err}) {
+			return
+		}
+	}
+}
+
+func (b *Boot) handOver() (err error, final bool) {
+	init, err := rootfs.FindInit(rootfs.Target, b.line)
+	if err != nil {
+		return err, false
+	}
+	b.report.Close()
+	if b.devices != nil {
+		var now unix.Timespec
+		_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // cannot fail
+		if err := b.devices.HandOver("/run/udev", time.Duration(now.Nano())); err != nil {
+			b.log.Warnf("%v", err) // the root's own udev finds them, later
+		}
+		b.devices.Close()
+		b.devices = nil
+	}
+	if b.network != nil {
+		b.network.Close()
+		b.network = nil
+	}
+	// The secret of this boot is not the root's.
+	_ = os.Remove(rdconf.SessionPath)
+	b.reaper.Stop()
+	env := append(console.Environment()[:2:2], "TERM=linux")
+	err, final = rootfs.Switch(init, b.line.InitArgs(), env)
+	b.reaper = console.NewReaper()
+	return err, final
+}
+
+// down ends the boot.
+func (b *Boot) down(action, why string) {
+	b.log.Infof("%s %s", action, why)
+	b.report.Flush(5 * time.Second)
+	if err := sys.Reboot(action); err != nil {
+		b.log.Errorf("%v", err)
+	}
+}
