@@ -42,6 +42,14 @@ type files struct {
 	have  map[string]bool
 	items []item
 	deps  []elfdep.Dep // what closures gave, for the loader's cache
+
+	asking []asker
+}
+
+// asker is a program that looks up names.
+type asker struct {
+	path  string
+	names elfdep.Names
 }
 
 func (f *files) put(it item) {
@@ -58,6 +66,13 @@ func (f *files) closure(p, why string) error {
 		return inputError{fmt.Errorf("install %s: %w", p, err)}
 	}
 	f.deps = append(f.deps, deps...)
+	asks, err := f.r.resolver.Asks(deps)
+	if err != nil {
+		return inputError{fmt.Errorf("install %s: %w", p, err)}
+	}
+	if asks != 0 {
+		f.asking = append(f.asking, asker{p, asks})
+	}
 	for i, d := range deps {
 		reason := d.Why
 		if i == 0 || reason == "" {
@@ -291,6 +306,9 @@ func (r *recipe) addFiles(o *Options) error {
 	}
 	for _, it := range modprobe {
 		f.put(it)
+	}
+	if err := f.nameServices(); err != nil {
+		return err
 	}
 	// Without it the loader finds no library in a folder that only ld.so.conf names.
 	if cache := r.resolver.LoaderCache(f.deps); cache != nil {

@@ -25,7 +25,7 @@
 //   - a script: the first word after #!. The argument of env is not followed.
 //
 // What no file says cannot be found: plugins (PAM, iconv, NSS) and programs that
-// a program starts. For name services see [Resolver.NSS].
+// a program starts. For name services see [Resolver.Asks] and [Resolver.NSS].
 package elfdep
 
 import (
@@ -82,6 +82,7 @@ type Resolver struct {
 
 	mu      sync.Mutex
 	objects map[string]*object // by real path; nil: neither ELF nor script
+	asks    map[string]Names   // by real path
 	conf    []string           // folders of ld.so.conf
 	confOK  bool
 	system  map[abi][]string // folders searched for every program of that ABI
@@ -89,7 +90,7 @@ type Resolver struct {
 
 // New returns a resolver for the tree below sysroot ("" is "/").
 func New(sysroot string) *Resolver {
-	return &Resolver{tree: newTree(sysroot), objects: map[string]*object{}, system: map[abi][]string{}}
+	return &Resolver{tree: newTree(sysroot), objects: map[string]*object{}, asks: map[string]Names{}, system: map[abi][]string{}}
 }
 
 // Closure returns file itself (relative to the sysroot, with or without a

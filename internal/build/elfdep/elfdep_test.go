@@ -460,23 +460,22 @@ func TestFind(t *testing.T) {
 
 func TestNSS(t *testing.T) {
 	r := New(files(t, glibc(map[string]any{
-		"bin/prog":                    fake{interp: ld64},
-		"bin/static":                  fake{},
-		"etc/nsswitch.conf":           "# names\npasswd: files [!UNAVAIL=return] systemd sss\nhosts: files mymachines[NOTFOUND=return] dns\n",
-		"usr/lib64/libnss_sss.so.2":   fake{needed: []string{"libc.so.6"}},
-		"usr/lib64/libnss_dns.so.2":   fake{},
-		"usr/lib64/libnss_other.so.2": fake{},
+		"bin/prog":                  fake{interp: ld64, needed: []string{"libc.so.6"}},
+		"bin/static":                fake{},
+		"usr/lib64/libnss_sss.so.2": fake{needed: []string{"libc.so.6"}},
+		"usr/lib64/libnss_dns.so.2": fake{},
+		"usr/lib/libnss_dns.so.2":   fake{abi: i386},
 	})))
 	for name, tc := range map[string]struct {
-		prog string
-		db   []string
-		want []string
+		prog     string
+		services []string
+		want     []string
 	}{
-		"all":    {"bin/prog", nil, []string{"usr/lib64/libnss_sss.so.2", "usr/lib64/libc.so.6", "usr/lib64/ld-linux-x86-64.so.2", "usr/lib64/libnss_dns.so.2"}},
-		"one":    {"bin/prog", []string{"hosts"}, []string{"usr/lib64/libnss_dns.so.2"}},
-		"static": {"bin/static", nil, nil},
+		"all":    {"bin/prog", []string{"files", "sss", "dns"}, []string{"usr/lib64/libnss_sss.so.2", "usr/lib64/libc.so.6", "usr/lib64/ld-linux-x86-64.so.2", "usr/lib64/libnss_dns.so.2"}},
+		"one":    {"bin/prog", []string{"dns"}, []string{"usr/lib64/libnss_dns.so.2"}},
+		"static": {"bin/static", []string{"dns"}, nil},
 	} {
-		got, err := r.NSS(tc.prog, tc.db...)
+		got, err := r.NSS(tc.prog, tc.services...)
 		if d := cmp.Diff(tc.want, short(got)); d != "" || err != nil {
 			t.Errorf("%s: %v %s", name, err, d)
 		}

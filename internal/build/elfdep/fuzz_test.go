@@ -90,17 +90,6 @@ func FuzzNotes(f *testing.F) {
 	})
 }
 
-func FuzzNSS(f *testing.F) {
-	f.Add([]byte("passwd: files [NOTFOUND=return] sss\nhosts: dns\n"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, s := range nssServices(b, nil) {
-			if strings.ContainsAny(s, "/ \t\n") {
-				t.Errorf("service %q", s)
-			}
-		}
-	})
-}
-
 // TestNotes: several notes in one segment, others between them.
 func TestNotes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -140,3 +140,21 @@ func BenchmarkClosureCurl(b *testing.B) {
 		}
 	}
 }
+
+// TestAsks: programs of this machine that look up names, and one that does not.
+func TestAsks(t *testing.T) {
+	r := New("/")
+	for prog, want := range map[string]Names{"id": Users, "getent": Users | Hosts | Ports, "sleep": 0} {
+		paths, err := r.Find(prog)
+		if err != nil {
+			t.Skipf("%s is not here to look at: %v", prog, err)
+		}
+		deps, err := r.Closure(paths[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := r.Asks(deps); err != nil || got&want != want || want == 0 && got != 0 {
+			t.Errorf("%s asks %b, want %b: %v", prog, got, want, err)
+		}
+	}
+}

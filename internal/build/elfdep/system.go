@@ -1,7 +1,6 @@
 package elfdep
 
 import (
-	"debug/elf"
 	"errors"
 	"fmt"
 	"path"
@@ -93,69 +92,4 @@ func (im *image) muslOf() string {
 		}
 	}
 	return ""
-}
-
-// NSS returns the modules of the name services ("passwd", "hosts"; all if none
-// is given) that /etc/nsswitch.conf of the sysroot names, as program would load
-// them, with all that they need. Those that are not there are left out, as libc
-// does: since glibc 2.34 files and dns are built in. musl and static programs
-// have none.
-func (r *Resolver) NSS(program string, databases ...string) ([]Dep, error) {
-	pl, err := r.tree.resolve(program)
-	if err != nil {
-		return nil, notThere("", program, "", err)
-	}
-	o, err := r.object(pl.real)
-	if err != nil || o == nil || o.shebang != "" || o.interp == "" {
-		return nil, err
-	}
-	if _, _, musl := cutMusl(o.interp); musl {
-		return nil, nil
-	}
-	text, err := r.tree.read("etc/nsswitch.conf", maxConfSize)
-	if err != nil {
-		text = nil
-	}
-	c := r.newClosure(clean(program))
-	dirs := r.systemDirs(o.abi, false, o.interp)
-	for _, service := range nssServices(text, databases) {
-		for _, d := range dirs {
-			p := clean(path.Join(d, "libnss_"+service+".so.2"))
-			lib, err := r.tree.resolve(p)
-			if err != nil || !lib.node.mode.IsRegular() {
-				continue
-			}
-			lo, err := r.object(lib.real)
-			if err != nil || lo == nil || lo.abi != o.abi || lo.typ != elf.ET_DYN {
-				continue
-			}
-			if err := c.program(p, "name service "+service, 0); err != nil {
-				return nil, err
-			}
-			break
-		}
-	}
-	return c.out, nil
-}
-
-// nssServices are the services of nsswitch.conf(5), each once, in order.
-func nssServices(text []byte, databases []string) []string {
-	var out []string
-	for line := range strings.Lines(string(text)) {
-		line, _, _ = strings.Cut(line, "#")
-		db, list, ok := strings.Cut(line, ":")
-		if !ok || len(databases) > 0 && !slices.Contains(databases, strings.TrimSpace(db)) {
-			continue
-		}
-		action := false // between [ and ]
-		for _, w := range strings.Fields(strings.NewReplacer("[", " [ ", "]", " ] ").Replace(list)) {
-			switch {
-			case w == "[" || w == "]":
-				action = w == "["
-			case !action && !strings.Contains(w, "/") && !slices.Contains(out, w):
-				out = append(out, w)
-			}
-		}
-	}
-	return out
 }
