@@ -59,6 +59,10 @@ func assemble(ctx context.Context, o *Options, r *recipe, to target) (*Result, [
 	}
 	a := &assembler{o: o, r: r, to: to}
 	none := codec{name: "none"}
+	first := "userland"
+	if o.TwoParts {
+		first = kindMain
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		for _, p := range []struct {
@@ -67,7 +71,7 @@ func assemble(ctx context.Context, o *Options, r *recipe, to target) (*Result, [
 			codec      codec
 			items      []item
 		}{
-			{partUserland, "userland", "10-userland.cpio", r.segments, r.userland},
+			{partUserland, first, "10-" + first + ".cpio", r.segments, r.userland},
 			{partTools, "tools", "15-tools.cpio", r.segments, r.tools},
 			{partAgent, "agent", "40-agent.cpio", r.segments, r.agent},
 			{partMicrocode, "microcode", "00-microcode.cpio", none, r.microcode},

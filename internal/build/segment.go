@@ -146,7 +146,7 @@ func (s *segmentWriter) close() (bootset.Segment, SegmentResult, error) {
 		err = a.align(func() int64 { return s.blob.n })
 	}
 	err = errors.Join(err, s.pack.Close())
-	if s.codec.name != "none" && err == nil {
+	if s.codec.name != "none" && err == nil && !(s.kind == kindMain && s.codec.name == "lz4") {
 		s.padded = (4 - s.blob.n%4) % 4
 		if s.codec.name == "lz4" {
 			s.padded += 4 // a length of zero is what ends a legacy frame for the kernel

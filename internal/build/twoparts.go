@@ -7,6 +7,10 @@ import (
 	"bareroot/internal/cpio"
 )
 
+// kindMain is the kind of the compressed part. It is the last one and so needs no
+// padding, over which lz4's program stumbles.
+const kindMain = "main"
+
 // twoParts joins the segments that are compressed, and what is plain besides
 // modules and firmware, so that lsinitrd and unmkinitramfs, which know an early
 // archive and one that is compressed, see all files.
