@@ -231,7 +231,9 @@ func printBuild(w io.Writer, r *build.Result, set bool) error {
 	for _, n := range r.Notices {
 		fmt.Fprintf(w, "notice: %s\n", n)
 	}
-	if n := len(r.MissingFirmware); n > 0 {
+	if n := len(r.MissingFirmware); n == 1 {
+		fmt.Fprintf(w, "firmware that these modules name is not installed: %s\n", clean(r.MissingFirmware[0]))
+	} else if n > 1 {
 		fmt.Fprintf(w, "%d firmware files that these modules name are not installed (--json lists them)\n", n)
 	}
 	m := r.Manifest
@@ -239,7 +241,11 @@ func printBuild(w io.Writer, r *build.Result, set bool) error {
 	if set {
 		what = "boot set " + short(m.ID)
 	}
-	_, err := fmt.Fprintf(w, "%s: %s for kernel %s (%s), roles %s, %d modules, %s in %s\n", r.Output, what, m.Kver, m.Arch,
+	kernel := "kernel " + m.Kver
+	if m.Kver == "" {
+		kernel = "any kernel"
+	}
+	_, err := fmt.Fprintf(w, "%s: %s for %s (%s), roles %s, %d modules, %s in %s\n", r.Output, what, kernel, m.Arch,
 		strings.Join(m.Roles, " "), r.Modules, human.Bytes(r.Size), human.Duration(time.Duration(r.Seconds*float64(time.Second))))
 	return err
 }

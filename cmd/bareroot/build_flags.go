@@ -146,5 +146,11 @@ func checkBuild(o *build.Options) error {
 	if o.NoKernel && o.KernelOnly {
 		return fmt.Errorf("--no-kernel and --kernel-only leave nothing")
 	}
+	if n := len(o.Drivers) + len(o.AddDrivers) + len(o.ForceDrivers) + len(o.Filesystems); o.NoKernel && n > 0 {
+		return fmt.Errorf("--no-kernel leaves out the modules that --drivers, --add-drivers, --force-drivers or --filesystems name")
+	}
+	if n := len(o.Install) + len(o.InstallOptional) + len(o.Include) + len(o.Hooks); o.KernelOnly && n > 0 {
+		return fmt.Errorf("--kernel-only leaves out what --install, --install-optional, --include or --hook name")
+	}
 	return nil
 }

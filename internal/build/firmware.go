@@ -81,6 +81,11 @@ func (d firmwareDir) named(names map[string][]string) (map[string][]string, erro
 			if _, err := path.Match(w, ""); err != nil {
 				return nil, inputError{fmt.Errorf("--firmware %s: %w", w, err)}
 			}
+			if hits, err := d.find(w); err != nil {
+				return nil, err
+			} else if len(hits) == 0 {
+				return nil, inputError{fmt.Errorf("--firmware %s: no file below %s fits", w, d.dir)}
+			}
 			out[w] = []string{"--firmware " + w}
 		}
 	}

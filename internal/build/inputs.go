@@ -14,7 +14,25 @@ import (
 )
 
 // findModules returns the tree of the kernel to build for, and its version.
+// Without modules there may be neither: the ramdisk then suits any kernel.
 func (o *Options) findModules() (dir, kver string, err error) {
+	if !o.NoKernel {
+		return o.findTree()
+	}
+	if kver = o.Kver; kver == "" && o.Kernel != "" {
+		if kver, _, err = kernelRelease(o.Kernel); err != nil {
+			return "", "", inputError{fmt.Errorf("read kernel: %w", err)}
+		}
+	}
+	if kver == "" {
+		if dir, kver, err = o.findTree(); err != nil {
+			return "", "", nil
+		}
+	}
+	return dir, kver, nil
+}
+
+func (o *Options) findTree() (dir, kver string, err error) {
 	parents := []string{o.ModulesDir}
 	if o.ModulesDir == "" {
 		if parents, err = o.below("lib/modules", "usr/lib/modules"); err != nil {
@@ -79,6 +97,9 @@ func orNone(words []string) string {
 // findKernel returns the kernel's file.
 func (o *Options) findKernel(modules, kver string) (string, error) {
 	tries := []string{o.Kernel}
+	if o.Kernel == "" && kver == "" {
+		return "", inputError{errors.New("a boot set needs a kernel: name it with --kernel or --kver")}
+	}
 	if o.Kernel == "" {
 		boot, err := o.below("boot/vmlinuz-"+kver, "boot/vmlinux-"+kver, "boot/kernel-"+kver, "boot/Image-"+kver)
 		if err != nil {
@@ -103,7 +124,7 @@ func (o *Options) findKernel(modules, kver string) (string, error) {
 			return "", inputError{fmt.Errorf("read kernel: %w", err)}
 		}
 		o.kernelArch = arch
-		if release != "" && release != kver {
+		if release != "" && kver != "" && release != kver {
 			return "", inputError{fmt.Errorf("kernel %s is version %s, the modules are of %s; give both of one version with --kver, --kernel and --modules-dir", name, release, kver)}
 		}
 		return name, nil

@@ -65,6 +65,7 @@ func TestInputErrors(t *testing.T) {
 		"agent of other arch":   {write("own/bareroot-agent", fakeELF(elf.EM_AARCH64, false, "", stamp(testID))), []string{"arm64"}},
 		"module of other arch":  {write("usr/lib/modules/6.1.0-10/kernel/fs/jbd2/jbd2.ko", fakeELF(elf.EM_AARCH64, false, "", "")), []string{"jbd2.ko", "arm64", "amd64"}},
 		"role":                  {opt(func(o *Options) { o.Roles = []string{"cook"} }), []string{"cook", "deploy"}},
+		"firmware pattern":      {opt(func(o *Options) { o.Firmware = []string{"none-such/*"} }), []string{"--firmware none-such/*", "usr/lib/firmware"}},
 		"firmware folder":       {opt(func(o *Options) { o.FirmwareDir = "/nonexistent" }), []string{"/nonexistent"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -90,6 +91,30 @@ func TestInputErrors(t *testing.T) {
 				t.Errorf("left behind: %v", left)
 			}
 		})
+	}
+}
+
+// TestNoKernel: without modules neither their folder nor a version is needed,
+// and a boot set names its kernel itself.
+func TestNoKernel(t *testing.T) {
+	root, o := sysroot(t)
+	o.NoKernel, o.Roles = true, nil
+	if err := os.RemoveAll(filepath.Join(root, "usr/lib/modules")); err != nil {
+		t.Fatal(err)
+	}
+	res, err := File(t.Context(), o, filepath.Join(t.TempDir(), "img"), false)
+	if err != nil || res.Manifest.Kver != "" || res.Modules != 0 {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	if _, _, err := Explain(t.Context(), o); err != nil {
+		t.Error(err)
+	}
+	if _, err := Dir(t.Context(), o, filepath.Join(t.TempDir(), "set"), false); !IsInputError(err) || !strings.Contains(err.Error(), "--kernel") {
+		t.Errorf("a boot set without a kernel: %v", err)
+	}
+	o.Kver = "6.1.0-10"
+	if res, err = Dir(t.Context(), o, filepath.Join(t.TempDir(), "set"), false); err != nil || res.Manifest.Kver != "6.1.0-10" || res.Manifest.Kernel.Size == 0 {
+		t.Errorf("%+v, %v", res, err)
 	}
 }
 

@@ -18,11 +18,17 @@ type kconfig struct {
 
 // findConfig reads the configuration from where distributions put it.
 func (o *Options) findConfig(modules, kver string) (*kconfig, error) {
+	if kver == "" {
+		return &kconfig{}, nil
+	}
 	tries, err := o.below("boot/config-"+kver, "usr/lib/modules/"+kver+"/config", "lib/modules/"+kver+"/config")
 	if err != nil {
 		return nil, inputError{fmt.Errorf("find the kernel's configuration: %w", err)}
 	}
-	for _, name := range append(tries, filepath.Join(modules, "config"), filepath.Join(modules, "build/.config")) {
+	if modules != "" {
+		tries = append(tries, filepath.Join(modules, "config"), filepath.Join(modules, "build/.config"))
+	}
+	for _, name := range tries {
 		b, err := os.ReadFile(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -70,7 +70,9 @@ func newRecipe(ctx context.Context, o *Options, wantKernel bool) (*recipe, error
 			return nil, err
 		}
 	}
-	if r.index, err = kmod.Load(dir); err != nil {
+	if o.NoKernel {
+		r.index = &kmod.Index{}
+	} else if r.index, err = kmod.Load(dir); err != nil {
 		return nil, inputError{err}
 	}
 	if r.kconf, err = o.findConfig(dir, kver); err != nil {

@@ -23,7 +23,7 @@ import (
 var ErrNotFound = errors.New("no such module")
 
 // Index is a loaded tree. It does not change and may be used by many
-// goroutines.
+// goroutines. The zero Index is that of a kernel without modules.
 type Index struct {
 	dir     string
 	modules map[string]*Module
