@@ -141,6 +141,11 @@ func TestFeatureChoice(t *testing.T) {
 		"kernel option missing": {func(t *testing.T, root string, o *Options) {
 			put(t, root, "boot/config-6.1.0-10", []byte("CONFIG_INET=y\nCONFIG_RD_ZSTD=y\n# CONFIG_PACKET is not set\n"))
 		}, "", []string{"network", "CONFIG_PACKET", "config-6.1.0-10"}},
+		"kernel without 32 bit": {func(t *testing.T, root string, o *Options) {
+			put(t, root, "boot/config-6.1.0-10", []byte("CONFIG_INET=y\nCONFIG_PACKET=y\nCONFIG_RD_ZSTD=y\n# CONFIG_IA32_EMULATION is not set\n"))
+			o.AddFeatures = []string{"compat32"}
+		}, "", []string{"compat32", "CONFIG_IA32_EMULATION"}},
+		"no 32-bit libraries": {func(_ *testing.T, _ string, o *Options) { o.AddFeatures = []string{"compat32"} }, "", []string{"ld-linux.so.2", "libc6:i386"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root, o := sysroot(t)
