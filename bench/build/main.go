@@ -1,207 +1,216 @@
-// The build benchmark times "bareroot build" against the initramfs generators
-// that are installed, on the same kernel in the same run, and prints ratios.
+// The build benchmark times "bareroot build" and "bareroot dracut" against
+// other initramfs generators, on the same kernel in the same run, and prints a
+// table and ratios for each case.
 //
-//	go run ./bench/build -bareroot bin/bareroot -sysroot DIR [-busybox FILE] [-runs 3] [-cold]
+//	make build
+//	go run ./bench/build [-runs 5] [-slow-runs 2] [-cases generic,warm] [-booster DIR] [-dracut-ng DIR]
 //
-// "bareroot" builds with an empty cache, "bareroot, again" with the one that
-// the build before it left. -cold drops the kernel's page cache before each
-// build as well. A peer that is missing or cannot build for this kernel prints "not measured".
-// Contents differ between the programs, so module counts are printed too.
+// dracut and mkinitramfs are those that are installed; -booster names a folder
+// with booster's generator ("booster") and its "init", -dracut-ng a built source
+// tree. A peer that is missing or fails prints "not measured" and why. Rounds
+// go through program and peers in turns, so that other load on the machine hits
+// all alike; what takes more than ten seconds has -slow-runs rounds.
+//
+// Peers want their kernel below /lib/modules and /boot: as root the benchmark
+// runs itself once more in a mount namespace of its own where it is there. The
+// kernel is -sysroot's, or found as by the lab's tests (BAREROOT_CACHE). CPU
+// seconds are those of the program and all that it started, memory is that of the
+// largest single process. No case compares equal contents but those that say so.
 package main
 
 import (
-	"bytes"
-	"encoding/json"
+	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
-	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bareroot/internal/lab/distro"
 )
 
-type peer struct {
-	name  string
-	args  func(out string) []string
-	fresh string // folder to remove before each build
-	why   string // why it is not measured
+// settings are the flags and what follows from them.
+type settings struct {
+	bareroot, sysroot, busybox string
+	booster, dracutNG          string
+	runs, slowRuns             int
+	cases                      string
+	cold                       bool
+
+	kver string
+	tmp  string
+	// noPeers is why peers that read /lib/modules cannot be run.
+	noPeers string
 }
 
-type sample struct{ wall, cpu float64 }
-
 func main() {
-	bareroot := flag.String("bareroot", "bin/bareroot", "program under test")
-	sysroot := flag.String("sysroot", "/", "where the kernel is unpacked")
-	busybox := flag.String("busybox", "", "static busybox")
-	runs := flag.Int("runs", 3, "builds of each")
-	cold := flag.Bool("cold", false, "drop the page cache before each build (needs root)")
+	var s settings
+	var inside bool
+	flag.StringVar(&s.bareroot, "bareroot", "bin/bareroot", "program under test")
+	flag.StringVar(&s.sysroot, "sysroot", "", "where the kernel is unpacked (default: as the lab's tests find it)")
+	flag.StringVar(&s.busybox, "busybox", "/bin/busybox", "static busybox")
+	flag.StringVar(&s.booster, "booster", "", "folder with booster's generator and init")
+	flag.StringVar(&s.dracutNG, "dracut-ng", "", "built source tree of dracut-ng")
+	flag.IntVar(&s.runs, "runs", 5, "rounds")
+	flag.IntVar(&s.slowRuns, "slow-runs", 2, "rounds of what takes more than ten seconds")
+	flag.StringVar(&s.cases, "cases", "", "only these cases, by commas: "+strings.Join(caseNames(), ","))
+	flag.BoolVar(&s.cold, "cold", false, "drop the kernel's page cache before each build (needs root)")
+	flag.BoolVar(&inside, "inside", false, "this process has a mount namespace of its own (set by the benchmark)")
 	flag.Parse()
-	if err := bench(*bareroot, *sysroot, *busybox, *runs, *cold); err != nil {
-		fmt.Fprintln(os.Stderr, "bench build:", err)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := start(ctx, &s, inside); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) { // the process in the namespace has said it
+			fmt.Fprintln(os.Stderr, "bench build:", err)
+		}
 		os.Exit(1)
 	}
 }
 
-func bench(bareroot, sysroot, busybox string, runs int, cold bool) error {
-	tmp, err := os.MkdirTemp("", "bareroot-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(tmp)
-	ours := []string{bareroot, "build", "--sysroot", sysroot, "--role", "discover", "--role", "deploy"}
-	if busybox != "" {
-		ours = append(ours, "--busybox", busybox)
-	}
-	out, err := exec.Command(ours[0], append(ours[1:], "--no-cache", "-o", filepath.Join(tmp, "probe"), "--json")...).Output()
-	if err != nil {
-		return fmt.Errorf("%s: %w%s", bareroot, err, stderr(err))
-	}
-	var probe struct {
-		Manifest struct{ Kver string }
-		Modules  int
-		Size     int64
-	}
-	if err := json.Unmarshal(out, &probe); err != nil {
-		return err
-	}
-	kver := probe.Manifest.Kver
-	cache := filepath.Join(tmp, "cache")
-	cached := func(o string) []string { return append(slices.Clone(ours), "--cache-dir", cache, "-o", o) }
-	peers := []peer{{name: "bareroot", args: cached, fresh: cache}, {name: "bareroot, again", args: cached}, dracut(sysroot, kver, tmp), mkinitramfs(kver)}
-
-	// Round after round, so that other load on the machine hits all alike.
-	load, _ := os.ReadFile("/proc/loadavg")
-	fmt.Printf("load before: %s", load)
-	samples := make([][]sample, len(peers))
-	size := make([]int64, len(peers))
-	for range runs {
-		for i := range peers {
-			p := &peers[i]
-			if p.why != "" {
-				continue
-			}
-			if p.fresh != "" {
-				if err := os.RemoveAll(p.fresh); err != nil {
-					return err
-				}
-			}
-			if cold {
-				syscall.Sync()
-				if err := os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0); err != nil {
-					return fmt.Errorf("drop the page cache: %w", err)
-				}
-			}
-			file := filepath.Join(tmp, "out")
-			s, err := timed(p.args(file))
-			if err != nil {
-				p.why, samples[i] = err.Error(), nil
-				continue
-			}
-			fi, err := os.Stat(file)
-			if err != nil {
-				return err
-			}
-			samples[i], size[i] = append(samples[i], s), fi.Size()
-			if err := os.Remove(file); err != nil {
-				return err
-			}
+func start(ctx context.Context, s *settings, inside bool) error {
+	if !inside && os.Geteuid() == 0 {
+		self, err := os.Executable()
+		if err != nil {
+			return err
 		}
+		cmd := exec.CommandContext(ctx, self, append([]string{"-inside"}, os.Args[1:]...)...)
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		// Go makes the mounts of a new namespace private.
+		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+		return cmd.Run()
 	}
-	for _, name := range []string{"bareroot-init", "bareroot-agent"} {
-		if fi, err := os.Stat(filepath.Join(filepath.Dir(bareroot), name)); err != nil {
-			fmt.Printf("%s: not measured: %v\n", name, err)
+	var err error
+	if s.bareroot, err = filepath.Abs(s.bareroot); err != nil {
+		return err
+	}
+	if s.tmp, err = os.MkdirTemp("", "bareroot-bench-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(s.tmp)
+	if err := s.findKernel(ctx); err != nil {
+		return err
+	}
+	switch {
+	case inside:
+		if err := s.mountKernel(); err != nil {
+			s.noPeers = err.Error()
 		} else {
-			fmt.Printf("%s: %.2f MiB\n", name, float64(fi.Size())/(1<<20))
+			defer s.unmount()
 		}
+	case s.sysroot != "/":
+		s.noPeers = "without root the kernel cannot be put where it looks"
 	}
-	fmt.Printf("kernel %s, %d modules in bareroot's ramdisk, %d cores, %d runs, page cache %s\n", kver, probe.Modules, runtime.NumCPU(), runs, map[bool]string{true: "dropped", false: "warm"}[cold])
-	fmt.Printf("%-16s %-26s %-26s %-10s %s\n", "program", "wall s [min-max]", "CPU s [min-max]", "MiB", "bareroot / it (wall, CPU)")
-	base := samples[0]
-	for i, p := range peers {
-		if len(samples[i]) == 0 {
-			fmt.Printf("%-16s not measured: %s\n", p.name, p.why)
-			continue
+	return s.bench(ctx)
+}
+
+func (s *settings) findKernel(ctx context.Context) error {
+	if s.sysroot == "" {
+		cache := os.Getenv("BAREROOT_CACHE")
+		if cache == "" {
+			cache = ".lab/cache"
 		}
-		wall, cpu := column(samples[i], func(s sample) float64 { return s.wall }), column(samples[i], func(s sample) float64 { return s.cpu })
-		ratio := ""
-		if i > 0 {
-			bw, bc := column(base, func(s sample) float64 { return s.wall }), column(base, func(s sample) float64 { return s.cpu })
-			ratio = fmt.Sprintf("%.3f, %.3f", median(bw)/median(wall), median(bc)/median(cpu))
+		k, err := distro.Kernel(ctx, cache)
+		if err != nil {
+			return err
 		}
-		fmt.Printf("%-16s %-26s %-26s %-10.1f %s\n", p.name, spread(wall), spread(cpu), float64(size[i])/(1<<20), ratio)
+		s.sysroot, s.kver = k.Root, k.Version
+		return nil
+	}
+	var err error
+	if s.sysroot, err = filepath.Abs(s.sysroot); err != nil {
+		return err
+	}
+	deps, err := filepath.Glob(filepath.Join(s.sysroot, "lib/modules/*/modules.dep"))
+	if err != nil {
+		return err
+	}
+	if len(deps) != 1 {
+		return fmt.Errorf("%s/lib/modules has %d kernels that depmod has seen, not one", s.sysroot, len(deps))
+	}
+	s.kver = filepath.Base(filepath.Dir(deps[0]))
+	return nil
+}
+
+// mountKernel shows the kernel at /lib/modules and /boot. If this machine has
+// no such folder, an overlay on its parent makes it, here only.
+func (s *settings) mountKernel() error {
+	if s.sysroot == "/" {
+		return nil
+	}
+	modules := filepath.Join(s.sysroot, "lib/modules")
+	for _, m := range []struct{ from, to string }{{modules, "/lib/modules"}, {filepath.Join(s.sysroot, "boot"), "/boot"}} {
+		if _, err := os.Stat(m.to); errors.Is(err, fs.ErrNotExist) {
+			parent, err := filepath.EvalSymlinks(filepath.Dir(m.to))
+			if err != nil {
+				return err
+			}
+			upper, work := filepath.Join(s.tmp, "upper"), filepath.Join(s.tmp, "work")
+			if err := errors.Join(os.MkdirAll(filepath.Join(upper, filepath.Base(m.to)), 0o755), os.MkdirAll(work, 0o755)); err != nil {
+				return err
+			}
+			options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", parent, upper, work)
+			if err := unix.Mount("overlay", parent, "overlay", 0, options); err != nil {
+				return fmt.Errorf("mount an overlay on %s: %w", parent, err)
+			}
+		}
+		if err := unix.Mount(m.from, m.to, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("mount %s on %s: %w", m.from, m.to, err)
+		}
 	}
 	return nil
 }
 
-// dracut in its generic mode, untouched by this machine's configuration.
-func dracut(sysroot, kver, tmp string) peer {
-	p := peer{name: "dracut"}
-	tool, err := exec.LookPath("dracut")
-	if err != nil {
-		p.why = "it is not installed"
-		return p
+// unmount lets the temporary folder go.
+func (s *settings) unmount() {
+	for _, m := range []string{"/lib/modules", "/boot"} {
+		unix.Unmount(m, unix.MNT_DETACH)
 	}
-	empty := filepath.Join(tmp, "empty")
-	if err := os.MkdirAll(empty, 0o755); err != nil {
-		p.why = err.Error()
-		return p
+	if parent, err := filepath.EvalSymlinks("/lib"); err == nil {
+		unix.Unmount(parent, unix.MNT_DETACH)
 	}
-	p.args = func(o string) []string {
-		return []string{tool, "-N", "--force", "-q", "--no-early-microcode", "-c", "/dev/null", "--confdir", empty,
-			"--kmoddir", filepath.Join(sysroot, "lib/modules", kver), o, kver}
-	}
-	return p
 }
 
-// mkinitramfs of initramfs-tools only builds for kernels installed here.
-func mkinitramfs(kver string) peer {
-	p := peer{name: "mkinitramfs"}
-	tool, err := exec.LookPath("mkinitramfs")
-	if err != nil {
-		p.why = "it is not installed"
-	} else if _, err := os.Stat(filepath.Join("/lib/modules", kver)); err != nil {
-		p.why = fs.ErrNotExist.Error() + ": /lib/modules/" + kver
+func (s *settings) bench(ctx context.Context) error {
+	wanted := caseNames()
+	if s.cases != "" {
+		wanted = strings.Split(s.cases, ",")
+		for _, w := range wanted {
+			if !slices.Contains(caseNames(), w) {
+				return fmt.Errorf("there is no case %q: cases are %s", w, strings.Join(caseNames(), ", "))
+			}
+		}
 	}
-	p.args = func(o string) []string { return []string{tool, "-o", o, kver} }
-	return p
-}
-
-func timed(args []string) (sample, error) {
-	cmd := exec.Command(args[0], args[1:]...)
-	var errs bytes.Buffer
-	cmd.Stderr = &errs
-	start := time.Now()
-	err := cmd.Run()
-	wall := time.Since(start).Seconds()
-	if err != nil {
-		return sample{}, fmt.Errorf("%s: %w: %.200s", args[0], err, errs.String())
+	fmt.Printf("kernel %s, %d cores, %s, page cache %s\n", s.kver, runtime.NumCPU(), cpuModel(), map[bool]string{true: "dropped", false: "warm"}[s.cold])
+	s.printPeers(ctx)
+	for _, name := range []string{"bareroot-init", "bareroot-agent"} {
+		if fi, err := os.Stat(filepath.Join(filepath.Dir(s.bareroot), name)); err == nil {
+			fmt.Printf("%s %s MiB\n", name, mib(fi.Size()))
+		}
 	}
-	// Both times hold those of children that were waited for.
-	return sample{wall, (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()}, nil
-}
-
-func stderr(err error) string {
-	if e, ok := err.(*exec.ExitError); ok {
-		return ": " + string(bytes.TrimSpace(e.Stderr))
+	for _, c := range cases {
+		if !slices.Contains(wanted, c.name) {
+			continue
+		}
+		subjects, err := c.subjects(ctx, s)
+		if err != nil {
+			return fmt.Errorf("case %s: %w", c.name, err)
+		}
+		fmt.Printf("\n%s: %s; load before %s\n", c.name, c.goal, load())
+		if err := s.rounds(ctx, subjects); err != nil {
+			return fmt.Errorf("case %s: %w", c.name, err)
+		}
+		printTable(subjects)
 	}
-	return ""
-}
-
-func column(s []sample, f func(sample) float64) []float64 {
-	var out []float64
-	for _, x := range s {
-		out = append(out, f(x))
-	}
-	slices.Sort(out)
-	return out
-}
-
-func median(sorted []float64) float64 { return sorted[len(sorted)/2] }
-
-func spread(sorted []float64) string {
-	return fmt.Sprintf("%.2f [%.2f-%.2f]", median(sorted), sorted[0], sorted[len(sorted)-1])
+	return nil
 }
