@@ -7,8 +7,28 @@ import (
 	"strings"
 )
 
-// Program is the emulator.
+// Program is the emulator of machines like the lab's host.
 const Program = "qemu-system-x86_64"
+
+// platform is what differs by architecture.
+type platform struct {
+	program, pkg string // and the package that has it
+	machine, cpu string
+	accel        string
+}
+
+// Program is the emulator of this machine, and the package that has it.
+func (s Spec) Program() (name, pkg string) {
+	p := s.platform("")
+	return p.program, p.pkg
+}
+
+func (s Spec) platform(accel string) platform {
+	if s.Arch == ARM64 {
+		return platform{"qemu-system-aarch64", "qemu-system-arm", "virt,gic-version=3", "cortex-a72", TCG}
+	}
+	return platform{Program, "qemu-system-x86", "q35,graphics=off", cpu(accel), accel}
+}
 
 // Where Debian, from 12 on, and Ubuntu keep OVMF.
 const (
@@ -32,8 +52,9 @@ type start struct {
 // args is the command line of QEMU. Relative names are in the machine's
 // directory, which is QEMU's working directory.
 func args(s Spec, st start) []string {
-	a := []string{Program, "-name", s.Name, "-uuid", s.UUID, "-nodefaults", "-no-user-config", "-display", "none",
-		"-machine", "q35,graphics=off", "-accel", st.accel, "-cpu", cpu(st.accel),
+	p := s.platform(st.accel)
+	a := []string{p.program, "-name", s.Name, "-uuid", s.UUID, "-nodefaults", "-no-user-config", "-display", "none",
+		"-machine", p.machine, "-accel", p.accel, "-cpu", p.cpu,
 		"-smp", strconv.Itoa(s.CPUs), "-m", strconv.Itoa(s.MemoryMiB),
 		"-chardev", fmt.Sprintf("socket,id=qmp,fd=%d", qmpFD), "-mon", "chardev=qmp,mode=control",
 		"-chardev", fmt.Sprintf("socket,id=console,fd=%d,server=on,wait=off,logfile=%s,logappend=on", consoleFD, logName),

@@ -28,6 +28,8 @@ func TestArgs(t *testing.T) {
 			start{accel: TCG, order: []string{BootNetwork, BootDisk}}},
 		"direct": {Spec{Name: "vm", Firmware: Direct, Kernel: "/boot/vmlinuz", Initrds: []string{"a", "b"}, Append: "console=ttyS0 panic=-1",
 			NICs: []NIC{{}}, Disks: []Disk{{}}}, start{accel: TCG, order: []string{BootDisk}}},
+		"arm64": {Spec{Name: "vm", Arch: ARM64, Firmware: Direct, Kernel: "/boot/vmlinuz", Initrds: []string{"a"}, Append: "console=ttyAMA0",
+			NICs: []NIC{{Tap: "t0"}}, Disks: []Disk{{}, {Bus: "nvme"}}}, start{accel: KVM, order: []string{BootDisk}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := tc.spec.Fill(); err != nil {
@@ -67,6 +69,9 @@ func TestFillRefuses(t *testing.T) {
 		"size":      {Spec{Name: "a", Disks: []Disk{{Size: 1000}}}, "512"},
 		"boot":      {Spec{Name: "a", Boot: []string{"floppy"}}, "disk, network"},
 		"memory":    {Spec{Name: "a", MemoryMiB: 1}, "64 MiB"},
+		"arch":      {Spec{Name: "a", Arch: "s390x"}, "amd64, arm64"},
+		"arm bios":  {Spec{Name: "a", Arch: ARM64}, "booted directly"},
+		"arm sata":  {Spec{Name: "a", Arch: ARM64, Firmware: Direct, Kernel: "k", Disks: []Disk{{Bus: "sata"}}}, "virtio, scsi, nvme"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := tc.spec.Fill(); err == nil || !strings.Contains(err.Error(), tc.want) {

@@ -251,7 +251,8 @@ func (m *Machine) launch(ctx context.Context, st start) (*process, error) {
 	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		conn.Close()
-		return nil, fmt.Errorf("start %s: %w (package qemu-system-x86)", Program, err)
+		_, pkg := m.spec.Program()
+		return nil, fmt.Errorf("start %s: %w (package %s)", argv[0], err, pkg)
 	}
 	theirs.Close()
 	p := &process{cmd: cmd, done: make(chan struct{}), used: st.order}
@@ -296,7 +297,7 @@ func (m *Machine) watch(p *process) {
 	m.proc = nil
 	m.lastErr = nil
 	if err != nil && reason == "" && !p.cut {
-		m.lastErr = fmt.Errorf("%s ended by itself (%w): %s", Program, err, m.complaint())
+		m.lastErr = fmt.Errorf("%s ended by itself (%w): %s", p.cmd.Args[0], err, m.complaint())
 	}
 	again := reason == "guest-reset" && !p.cut && !m.closed
 	if !again {

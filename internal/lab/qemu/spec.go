@@ -1,7 +1,8 @@
 // Package qemu runs virtual machines that behave like bare metal: firmware,
 // network boot, disks with serial numbers, a serial console, a power switch.
 // It drives the program qemu-system-x86_64 and speaks QMP to it. It is not a
-// general front end: it knows the one kind of machine that the lab needs.
+// general front end: it knows the one kind of machine that the lab needs, and
+// one of arm64 without firmware, for ramdisks of another architecture.
 package qemu
 
 import (
@@ -19,6 +20,12 @@ const (
 	Direct = "direct" // no firmware: kernel and ramdisk are put into memory
 )
 
+// Architectures of a machine. One of arm64 is emulated everywhere.
+const (
+	AMD64 = "amd64"
+	ARM64 = "arm64" // firmware Direct only; its console is ttyAMA0
+)
+
 // Boot sources, in the order a machine tries them.
 const (
 	BootDisk    = "disk"
@@ -29,6 +36,7 @@ const (
 type Spec struct {
 	Name      string   `yaml:"name" json:"name"`
 	UUID      string   `yaml:"uuid" json:"uuid"`
+	Arch      string   `yaml:"arch" json:"arch"`
 	Firmware  string   `yaml:"firmware" json:"firmware"`
 	CPUs      int      `yaml:"cpus" json:"cpus"`
 	MemoryMiB int      `yaml:"memory_mib" json:"memory_mib"`
@@ -88,7 +96,13 @@ func (s *Spec) Fill() error {
 	if !uuidRule.MatchString(s.UUID) {
 		return fail("uuid %q is not of the form 8-4-4-4-12 hex digits", s.UUID)
 	}
-	s.Firmware = or(s.Firmware, BIOS)
+	s.Arch, s.Firmware = or(s.Arch, AMD64), or(s.Firmware, BIOS)
+	if s.Arch != AMD64 && s.Arch != ARM64 {
+		return fail("architecture %q: known are amd64, arm64", s.Arch)
+	}
+	if s.Arch == ARM64 && s.Firmware != Direct {
+		return fail("firmware %s: a machine of arm64 is booted directly, from a kernel", s.Firmware)
+	}
 	if s.Firmware != BIOS && s.Firmware != UEFI && s.Firmware != Direct {
 		return fail("firmware %q: known are bios, uefi, direct", s.Firmware)
 	}
@@ -129,6 +143,9 @@ func (s *Spec) Fill() error {
 		case "virtio", "scsi", "sata", "nvme":
 		default:
 			return fail("disk %d: bus %q: known are virtio, scsi, sata, nvme", i, d.Bus)
+		}
+		if s.Arch == ARM64 && d.Bus == "sata" {
+			return fail("disk %d: bus sata: a machine of arm64 has virtio, scsi, nvme", i)
 		}
 		if d.Path == "" && d.Size == 0 {
 			d.Size = 4 << 30
