@@ -32,7 +32,9 @@ type Boot struct {
 	start  time.Time
 	life   context.Context
 	log    *console.Log
-	reaper *console.Reaper
+	reaper *console.Reaper // runs the ramdisk's programs, too: Run
+	terms  *console.Terminals
+	asker  *console.Asker // for passphrases
 	report *Reporter
 	bootID string
 	kver   string
@@ -63,6 +65,8 @@ func Main() {
 	signal.Notify(drop, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGUSR1, syscall.SIGUSR2)
 	_ = os.Setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
 	b.reaper = console.NewReaper()
+	b.terms = console.NewTerminals()
+	b.asker = console.NewAsker(b.terms, b.log)
 	b.bootID = "unknown"
 	b.report = NewReporter(b.log, b.bootID)
 	func() {
@@ -91,6 +95,9 @@ func (b *Boot) run(ctx context.Context) {
 	openConsole()
 	if err := b.log.Attach(rdconf.LogPath); err != nil {
 		b.log.Errorf("%v", err)
+	}
+	if err := b.asker.Listen(console.AskPath); err != nil {
+		b.log.Warnf("%v", err)
 	}
 	b.bootID = readLine("/proc/sys/kernel/random/boot_id")
 	b.report.bootID = b.bootID

@@ -50,6 +50,7 @@ func (b *Boot) setLine(line cmdline.Line) error {
 	if err := os.WriteFile(linePath, []byte(line.String()+"\n"), 0o600); err != nil {
 		b.log.Warnf("keep the command line for modprobe: %v", err)
 	}
+	b.terms.Only(b.tty())
 	b.log.Quiet = line.Has("quiet")
 	b.log.Debug = line.Bool(false, "rd.debug", "rdinitdebug")
 	n, err := cmdline.ParseNetwork(line)

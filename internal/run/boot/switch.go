@@ -81,6 +81,7 @@ func (b *Boot) handOver() (err error, final bool) {
 		b.network.Close()
 		b.network = nil
 	}
+	b.asker.Close()
 	// The secret of this boot is not the root's.
 	_ = os.Remove(rdconf.SessionPath)
 	b.reaper.Stop()

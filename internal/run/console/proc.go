@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,6 +18,8 @@ type Reaper struct {
 	mu      sync.Mutex
 	waiting map[int]chan syscall.WaitStatus
 	sig     chan os.Signal
+	pipes   map[*os.File]bool // from programs that run
+	wg      sync.WaitGroup    // who reads them
 }
 
 // NewReaper starts reaping; Stop ends it.
@@ -31,10 +34,16 @@ func NewReaper() *Reaper {
 	return r
 }
 
-// Stop ends reaping.
+// Stop ends reaping, and listening to programs that still run.
 func (r *Reaper) Stop() {
 	signal.Stop(r.sig)
 	close(r.sig)
+	r.mu.Lock()
+	for p := range r.pipes {
+		_ = p.SetReadDeadline(time.Now())
+	}
+	r.mu.Unlock()
+	r.wg.Wait()
 }
 
 func (r *Reaper) reap() {
@@ -59,11 +68,11 @@ func (r *Reaper) reap() {
 // Start runs argv with its standard files on tty, in a session of its own
 // with tty as controlling terminal. The channel gets the exit status.
 func (r *Reaper) Start(argv, env []string, tty *os.File) (pid int, done <-chan syscall.WaitStatus, err error) {
-	attr := &syscall.ProcAttr{
-		Env: env, Dir: "/",
-		Files: []uintptr{tty.Fd(), tty.Fd(), tty.Fd()},
-		Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: isTTY(tty), Ctty: 0},
-	}
+	return r.start(argv, env, &syscall.SysProcAttr{Setsid: true, Setctty: isTTY(tty), Ctty: 0}, tty, tty, tty)
+}
+
+func (r *Reaper) start(argv, env []string, sys *syscall.SysProcAttr, in, out, errs *os.File) (pid int, done <-chan syscall.WaitStatus, err error) {
+	attr := &syscall.ProcAttr{Env: env, Dir: "/", Files: []uintptr{in.Fd(), out.Fd(), errs.Fd()}, Sys: sys}
 	// Held over the fork, so that a child that ends at once finds its waiter.
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -81,3 +81,19 @@ func WaitKey(tty *os.File, d time.Duration, each func(left time.Duration)) bool 
 		}
 	}
 }
+
+// silence stops the terminal fd from showing what is typed, and forgets what
+// was typed before. It fails on what is no terminal.
+func silence(fd int) (restore func(), err error) {
+	old, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return nil, err
+	}
+	t := *old
+	t.Lflag = t.Lflag&^(unix.ECHO|unix.ECHOE|unix.ECHOK) | unix.ICANON | unix.ECHONL
+	t.Iflag |= unix.ICRNL
+	if err := unix.IoctlSetTermios(fd, unix.TCSETSF, &t); err != nil {
+		return nil, err
+	}
+	return func() { _ = unix.IoctlSetTermios(fd, unix.TCSETSF, old) }, nil
+}

@@ -1,0 +1,138 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+// pty makes a terminal that stands for a console, and a folder that stands
+// for /sys and names it.
+func pty(t *testing.T) (master *os.File, terms *Terminals) {
+	t.Helper()
+	m, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	raw, err := m.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if cerr := raw.Control(func(fd uintptr) {
+		if err = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); err == nil {
+			n, err = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
+		}
+	}); cerr != nil || err != nil {
+		t.Fatal(cerr, err)
+	}
+	sys := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(sys, "class/tty/console"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(sys, "class/tty/console/active"), fmt.Appendf(nil, "pts/%d\n", n), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	terms = NewTerminals()
+	terms.sys = sys
+	return m, terms
+}
+
+func readUntil(t *testing.T, f *os.File, want string) string {
+	t.Helper()
+	var got strings.Builder
+	buf := make([]byte, 256)
+	_ = f.SetReadDeadline(time.Now().Add(20 * time.Second))
+	for !strings.Contains(got.String(), want) {
+		n, err := f.Read(buf)
+		got.Write(buf[:n])
+		if err != nil {
+			t.Fatalf("waiting for %q: %v after %q", want, err, got.String())
+		}
+	}
+	return got.String()
+}
+
+func TestAskOnTerminal(t *testing.T) {
+	m, terms := pty(t)
+	a := NewAsker(terms, NewLog(&strings.Builder{}))
+	got := make(chan string, 1)
+	go func() {
+		s, err := a.Ask(t.Context(), "passphrase of /dev/sda2")
+		got <- fmt.Sprint(s, err)
+	}()
+	readUntil(t, m, "passphrase of /dev/sda2: ")
+	if _, err := m.WriteString("wrong\x7f\x7f\x7f\x7f\x7fhunter 2\r"); err != nil {
+		t.Fatal(err)
+	}
+	if s := <-got; s != "hunter 2<nil>" {
+		t.Errorf("answer %q", s)
+	}
+	_ = m.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	buf := make([]byte, 100)
+	if n, _ := m.Read(buf); strings.Contains(string(buf[:n]), "hunter") {
+		t.Errorf("the answer was shown: %q", buf[:n])
+	}
+}
+
+// A program answers while the terminal waits; the terminal is told, a wrong
+// answer is asked for again on the same connection, and the news ends it.
+func TestAskOverSocket(t *testing.T) {
+	m, terms := pty(t)
+	a := NewAsker(terms, NewLog(&strings.Builder{}))
+	path := filepath.Join(t.TempDir(), "ask.sock")
+	if err := a.Listen(path); err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	var out strings.Builder
+	unlocked := make(chan error, 1)
+	go func() { unlocked <- Unlock(path, strings.NewReader("one\ntwo\n"), &out, 20*time.Second) }()
+	var got []string
+	for _, prompt := range []string{"passphrase of x", "wrong; passphrase of x"} {
+		s, err := a.Ask(t.Context(), prompt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, s)
+	}
+	a.Tell("x is open")
+	if err := <-unlocked; err != nil {
+		t.Error(err)
+	}
+	if d := cmp.Diff([]string{"one", "two"}, got); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff("passphrase of x: \nwrong; passphrase of x: \nx is open\n", out.String()); d != "" {
+		t.Error(d)
+	}
+	readUntil(t, m, "answered elsewhere")
+}
+
+func TestAskWithdrawn(t *testing.T) {
+	_, terms := pty(t)
+	a := NewAsker(terms, NewLog(&strings.Builder{}))
+	ctx, cancel := context.WithCancel(t.Context())
+	release, err := terms.Hold(ctx) // a shell is open there
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { _, err := a.Ask(ctx, "p"); done <- err }()
+	cancel()
+	if err := <-done; err == nil {
+		t.Error("an answer without anybody")
+	}
+	release()
+	if err := Unlock(filepath.Join(t.TempDir(), "none"), strings.NewReader(""), &strings.Builder{}, time.Second); err == nil {
+		t.Error("unlock without a boot")
+	}
+}

@@ -1,0 +1,125 @@
+package console
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+)
+
+// grace is what a program may take to end after it was asked to.
+const grace = 5 * time.Second
+
+// Command is a program of the ramdisk.
+type Command struct {
+	Argv  []string // Argv[0] is its path
+	Env   []string // nil: Environment
+	Input string   // what it reads from standard input
+	// Line gets each line that it writes, from one goroutine.
+	Line func(text string)
+}
+
+// Run starts c in a session of its own and waits for its end. At the end of
+// ctx it is asked to end and then killed, with all that it started. What a
+// daemon that it leaves behind writes still reaches Line.
+func (r *Reaper) Run(ctx context.Context, c Command) (syscall.WaitStatus, error) {
+	if len(c.Argv) == 0 {
+		return 0, errors.New("run a program: none named")
+	}
+	if err := ctx.Err(); err != nil {
+		return 0, fmt.Errorf("run %s: %w", c.Argv[0], err)
+	}
+	in, feed, err := os.Pipe()
+	if err != nil {
+		return 0, fmt.Errorf("run %s: %w", c.Argv[0], err)
+	}
+	out, write, err := os.Pipe()
+	if err != nil {
+		in.Close()
+		feed.Close()
+		return 0, fmt.Errorf("run %s: %w", c.Argv[0], err)
+	}
+	env := c.Env
+	if env == nil {
+		env = Environment()
+	}
+	pid, done, err := r.start(c.Argv, env, &syscall.SysProcAttr{Setsid: true}, in, write, write)
+	in.Close()
+	write.Close()
+	if err != nil {
+		feed.Close()
+		out.Close()
+		return 0, err
+	}
+	read := r.follow(out, c.Line)
+	go func() { // ends with the program, which holds the other end
+		_, _ = io.WriteString(feed, c.Input)
+		feed.Close()
+	}()
+	var ws syscall.WaitStatus
+	select {
+	case ws = <-done:
+	case <-ctx.Done():
+		_ = syscall.Kill(-pid, syscall.SIGTERM)
+		ended := waitFor(done, grace)
+		_ = syscall.Kill(-pid, syscall.SIGKILL)
+		if !ended {
+			waitFor(done, grace) // one that is stuck in the kernel is reaped when it comes out
+		}
+		return 0, fmt.Errorf("run %s: stopped: %w", c.Argv[0], context.Cause(ctx))
+	}
+	// Its last words are in the pipe; a daemon may hold the pipe for ever.
+	waitFor(read, 200*time.Millisecond)
+	return ws, nil
+}
+
+// waitFor says whether c gave something, or was closed, within limit.
+func waitFor[T any](c <-chan T, limit time.Duration) bool {
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	select {
+	case <-c:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// follow hands over lines until the last writer is gone or Stop.
+func (r *Reaper) follow(out *os.File, line func(string)) <-chan struct{} {
+	read := make(chan struct{})
+	r.mu.Lock()
+	if r.pipes == nil {
+		r.pipes = map[*os.File]bool{}
+	}
+	r.pipes[out] = true
+	r.mu.Unlock()
+	r.wg.Add(1)
+	go func() {
+		defer r.wg.Done()
+		defer close(read)
+		b := bufio.NewReaderSize(out, 4096)
+		for {
+			text, err := b.ReadSlice('\n')
+			if len(text) > 0 && line != nil {
+				n := len(text)
+				if text[n-1] == '\n' {
+					n--
+				}
+				line(string(text[:n]))
+			}
+			if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+				break
+			}
+		}
+		r.mu.Lock()
+		delete(r.pipes, out)
+		r.mu.Unlock()
+		out.Close()
+	}()
+	return read
+}
