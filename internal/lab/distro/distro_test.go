@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,6 +69,9 @@ func (a archive) Run(_ context.Context, c hosttool.Cmd) ([]byte, error) {
 		return []byte("x\n  Depends: linux-image-6.1.0-2-amd64\n"), nil
 	case "apt-get":
 		write(filepath.Join(c.Dir, "linux.deb"))
+		if slices.Contains(c.Args, "--download-only") {
+			write(filepath.Join(c.Dir, "cache/archives/tool.deb"))
+		}
 	case "dpkg-deb":
 		write(filepath.Join(c.Args[3], "boot/vmlinuz-6.1.0-2-amd64"))
 	case "depmod":
@@ -99,6 +103,30 @@ func TestPackaged(t *testing.T) {
 		t.Errorf("from the cache: %+v, %v", again, err)
 	}
 	left, err := filepath.Glob(filepath.Join(cache, ".kernel-*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+func TestForeign(t *testing.T) {
+	cache := t.TempDir()
+	if _, err := foreign(t.Context(), offline{}, releases[0], cache, "arm64", []string{"busybox-static"}); err == nil {
+		t.Error("a tree came from nowhere")
+	}
+	k, err := foreign(t.Context(), archive{t}, releases[0], cache, "arm64", []string{"busybox-static"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k.Version != "6.1.0-2-amd64" || filepath.Dir(k.Root) != cache || !strings.HasPrefix(filepath.Base(k.Root), "debian-12-arm64-") {
+		t.Errorf("%+v", k)
+	}
+	if again, err := foreign(t.Context(), offline{}, releases[0], cache, "arm64", []string{"busybox-static"}); err != nil || again != k {
+		t.Errorf("from the cache: %+v, %v", again, err)
+	}
+	if _, err := foreign(t.Context(), offline{}, releases[0], cache, "arm64", nil); err == nil {
+		t.Error("other packages came from the same tree")
+	}
+	left, err := filepath.Glob(filepath.Join(cache, ".foreign-*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v %v", left, err)
 	}

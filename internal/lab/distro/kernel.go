@@ -113,28 +113,36 @@ func packaged(ctx context.Context, run hosttool.Runner, rel Release, cacheDir st
 // unpack downloads the packages and unpacks them into dir/root.
 func unpack(ctx context.Context, run hosttool.Runner, dir string, names []string) error {
 	debs := filepath.Join(dir, "debs")
-	root := filepath.Join(dir, "root")
-	for _, d := range []string{debs, root} {
-		if err := os.Mkdir(d, 0o755); err != nil {
-			return err
-		}
+	if err := os.Mkdir(debs, 0o755); err != nil {
+		return err
 	}
 	get := append([]string{"apt-get", "-o", "APT::Sandbox::User=root", "-q", "download"}, names...)
 	if _, err := run.Run(ctx, hosttool.Cmd{Args: get, Dir: debs}); err != nil {
 		return err
 	}
-	files, err := filepath.Glob(filepath.Join(debs, "*.deb"))
-	if err != nil || len(files) == 0 {
-		return fmt.Errorf("apt-get download %s left no package", strings.Join(names, " "))
+	return extract(ctx, run, filepath.Join(dir, "root"), debs)
+}
+
+// extract makes root of the packages in the folders debs, with the indexes of
+// its one kernel.
+func extract(ctx context.Context, run hosttool.Runner, root string, debs ...string) error {
+	if err := os.Mkdir(root, 0o755); err != nil {
+		return err
 	}
-	for _, f := range files {
-		if _, err := run.Run(ctx, hosttool.Cmd{Args: []string{"dpkg-deb", "-x", f, root}}); err != nil {
-			return err
+	for _, dir := range debs {
+		files, err := filepath.Glob(filepath.Join(dir, "*.deb"))
+		if err != nil || len(files) == 0 {
+			return fmt.Errorf("apt-get left no package in %s", dir)
+		}
+		for _, f := range files {
+			if _, err := run.Run(ctx, hosttool.Cmd{Args: []string{"dpkg-deb", "-x", f, root}}); err != nil {
+				return err
+			}
 		}
 	}
 	images, err := filepath.Glob(filepath.Join(root, "boot/vmlinuz-*"))
 	if err != nil || len(images) != 1 {
-		return fmt.Errorf("packages %s hold %d kernels, expected 1", strings.Join(names, ", "), len(images))
+		return fmt.Errorf("the packages hold %d kernels, expected 1", len(images))
 	}
 	version := strings.TrimPrefix(filepath.Base(images[0]), "vmlinuz-")
 	_, err = run.Run(ctx, hosttool.Cmd{Args: []string{depmod(), "-b", root, version}})

@@ -41,14 +41,19 @@ import (
 
 const envNoVM = "BAREROOT_NO_VM"
 
-// Main is TestMain for packages of VM tests. It does not return.
-func Main(m *testing.M) {
-	// The private network reaches no package archive: what is to be
-	// downloaded is, before.
+// Main is TestMain for packages of VM tests. It does not return. The private
+// network reaches no package archive: what is to be downloaded is, before; the
+// kernel, and what fetch gets into the cache.
+func Main(m *testing.M, fetch ...func(ctx context.Context, cacheDir string) error) {
 	before := func(ctx context.Context) {
 		dir, err := cacheDir()
 		if err == nil {
 			_, err = distro.Kernel(ctx, dir)
+		}
+		for _, f := range fetch {
+			if err == nil {
+				err = f(ctx, dir)
+			}
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "vmtest:", err)
@@ -211,7 +216,8 @@ func New(t testing.TB, spec qemu.Spec) *VM {
 		t.Fatal(err)
 	}
 	v := &VM{Machine: m, t: t}
-	v.say("%s, %s by %s (%s)", describe(spec), accel.Accel, qemu.Program, accel.Why)
+	program, _ := spec.Program()
+	v.say("%s, by %s (%s on machines like this one: %s)", describe(spec), program, accel.Accel, accel.Why)
 	// The socket is connected before power-on, so that nothing is missed; and
 	// again for each start of QEMU.
 	ctx, cancel := context.WithCancel(context.Background())
