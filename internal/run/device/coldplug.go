@@ -30,6 +30,7 @@ type Manager struct {
 	sock   *socket
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+	slots  chan struct{} // bounds how many devices are looked at at once
 
 	mu      sync.Mutex
 	seen    map[string]bool // modaliases, and "module NAME"
@@ -37,11 +38,13 @@ type Manager struct {
 	wake    *sync.Cond
 	busy    int
 	closed  bool
-	walked  bool             // the first coldplug is through
-	seq     uint64           // of the newest uevent handled
-	first   uint64           // the kernel's number when the socket was opened
-	blocks  map[string]Block // by kernel name
-	changed chan struct{}    // closed and replaced whenever something changed
+	walked  bool                // the first coldplug is through
+	seq     uint64              // of the newest uevent handled
+	first   uint64              // the kernel's number when the socket was opened
+	blocks  map[string]Block    // by kernel name
+	tags    map[string][]string // "UUID=...", "LABEL=...": kernel names, sorted
+	looks   map[string]*look    // devices being looked at
+	changed chan struct{}       // closed and replaced whenever something changed
 }
 
 // Start opens the uevent socket, starts the loaders and walks the devices
@@ -73,7 +76,8 @@ func Start(ctx context.Context, log *console.Log, mods *Modules) (*Manager, erro
 }
 
 func newManager(log *console.Log, mods *Modules, sysDir, dev string) *Manager {
-	m := &Manager{Log: log, Modules: mods, sys: sysDir, dev: dev, seen: map[string]bool{}, blocks: map[string]Block{}, changed: make(chan struct{})}
+	m := &Manager{Log: log, Modules: mods, sys: sysDir, dev: dev, seen: map[string]bool{}, blocks: map[string]Block{}, tags: map[string][]string{}, looks: map[string]*look{},
+		slots: make(chan struct{}, atOnce), changed: make(chan struct{})}
 	m.wake = sync.NewCond(&m.mu)
 	return m
 }
@@ -87,6 +91,7 @@ func (m *Manager) Close() {
 	m.mu.Unlock()
 	m.wg.Wait()
 	m.sock.close()
+	m.leave()
 }
 
 // Coldplug walks /sys/devices: modaliases are queued for loading, block
@@ -122,7 +127,7 @@ func (m *Manager) Coldplug(ctx context.Context) {
 		return
 	}
 	for _, e := range entries {
-		m.block(e.Name())
+		m.look(e.Name(), false)
 	}
 }
 
@@ -149,9 +154,9 @@ func (m *Manager) listen(ctx context.Context) {
 		}
 		switch {
 		case u.Action == "remove" && u.Subsystem == "block":
-			m.unblock(filepath.Base(u.DevPath))
+			m.look(filepath.Base(u.DevPath), true)
 		case u.Subsystem == "block":
-			m.block(filepath.Base(u.DevPath))
+			m.look(filepath.Base(u.DevPath), false)
 		case u.Action == "add" || u.Action == "change":
 			if u.Modalias != "" {
 				m.want(u.Modalias)
@@ -191,7 +196,7 @@ func (m *Manager) Settle(ctx context.Context, limit time.Duration) bool {
 	for {
 		m.mu.Lock()
 		changed := m.changed
-		idle := m.walked && m.busy == 0 && len(m.queue[0])+len(m.queue[1]) == 0
+		idle := m.walked && m.busy == 0 && len(m.queue[0])+len(m.queue[1]) == 0 && len(m.looks) == 0
 		seq := m.seq
 		m.mu.Unlock()
 		// Events from before our socket was opened never come; no module of ours

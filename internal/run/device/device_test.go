@@ -107,12 +107,14 @@ func TestModules(t *testing.T) {
 }
 
 func TestBlacklist(t *testing.T) {
-	m, err := NewModules(tree(t), cmdline.Parse("rd.driver.blacklist=x,zzc", "test"))
+	m, err := NewModules(tree(t), cmdline.Parse("rd.driver.blacklist=x,zzc rd.driver.post=zzb", "test"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := m.Match("pci:v1"); len(got) != 0 {
-		t.Errorf("a blacklisted module matches: %v", got)
+	for _, alias := range []string{"pci:v1", "fs-zz"} {
+		if got := m.Match(alias); len(got) != 0 {
+			t.Errorf("a blacklisted module matches %s: %v", alias, got)
+		}
 	}
 }
 
@@ -196,7 +198,8 @@ func TestLinksAndWait(t *testing.T) {
 		defer f.Close()
 		_ = f.Truncate(64 << 20)
 		fill(f)
-		m.block(name)
+		m.look(name, false)
+		m.leave()
 	}
 	ext := func(label string) func(*os.File) {
 		return func(f *os.File) {
@@ -226,7 +229,22 @@ func TestLinksAndWait(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "LABEL=never") || !strings.Contains(err.Error(), "vda (ext2 LABEL=a/b c)") {
 		t.Errorf("a device that never comes: %v", err)
 	}
-	m.unblock("vdb")
+	// Two with one label: the first keeps the link, and leaves it to the other.
+	add("vdc", ext("late"))
+	link := filepath.Join(dev, "disk/by-label/late")
+	if to, _ := os.Readlink(link); to != "../../vdb" {
+		t.Errorf("of two disks %s has the link", to)
+	}
+	m.look("vdb", true)
+	m.leave()
+	if p, _, _ := m.Find("LABEL=late"); filepath.Base(p) != "vdc" {
+		t.Errorf("without vdb, LABEL=late is %s", p)
+	}
+	if to, _ := os.Readlink(link); to != "../../vdc" {
+		t.Errorf("without vdb, the link is %s", to)
+	}
+	m.look("vdc", true)
+	m.leave()
 	if _, _, ok := m.Find("LABEL=late"); ok {
 		t.Error("a removed device is found")
 	}

@@ -34,14 +34,15 @@ type load struct {
 }
 
 // NewModules reads the index of dir. line gives parameters (NAME.KEY=VALUE)
-// and rd.driver.blacklist.
+// and what is not loaded for a device: rd.driver.blacklist, and
+// rd.driver.post, which is loaded by name when the devices have settled.
 func NewModules(dir string, line cmdline.Line) (*Modules, error) {
 	x, err := kmod.Load(dir)
 	if err != nil {
 		return nil, err
 	}
 	m := &Modules{index: x, line: line, insert: sys.InitModule, loads: map[string]*load{}}
-	for _, n := range line.List("rd.driver.blacklist", "rdblacklist", "modprobe.blacklist") {
+	for _, n := range line.List("rd.driver.blacklist", "rdblacklist", "modprobe.blacklist", "rd.driver.post", "rdinsmodpost") {
 		m.block = append(m.block, kmod.Normalize(n))
 	}
 	return m, nil

@@ -20,7 +20,7 @@ func TestHandOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := newManager(&console.Log{}, nil, sys, t.TempDir())
-	m.blocks["vda1"] = Block{Name: "vda1", Disk: "vda", FS: "ext4", Label: "my\nroot", UUID: "1-2", PartUUID: "3-4", ID: "virtio-X-part1"}
+	m.blocks["vda1"] = Block{Name: "vda1", Disk: "vda", FS: "ext4", Label: "my\nroot", UUID: "1-2", PartUUID: "3-4", IDs: []string{"virtio-X-part1"}}
 	m.blocks["gone"] = Block{Name: "gone"}
 	if err := m.HandOver(run, 1500*time.Millisecond); err != nil {
 		t.Fatal(err)
