@@ -69,6 +69,11 @@ func Words() []Def {
 		{Name: "rd.driver.blacklist", Aliases: []string{"rdblacklist", "modprobe.blacklist"}, Type: Text, Repeat: true, Stage: "pre-udev", Meaning: "modules (comma list) that devices do not load"},
 		{Name: "rd.driver.post", Aliases: []string{"rdinsmodpost"}, Type: Text, Repeat: true, Stage: "initqueue", Meaning: "modules (comma list) loaded after all others"},
 
+		{Name: "fips", Type: Form, Stage: "pre-trigger", Meaning: "`fips=1`, on the kernel's own command line: the ciphers are tested before anything uses them, and the kernel's image is checked against its .hmac file; the ramdisk needs the feature fips"},
+		{Name: "boot", Type: Form, Stage: "initqueue", Meaning: "with fips=1: the device of /boot, as `/dev/NAME`, `LABEL=`, `UUID=`, `PARTUUID=`, `PARTLABEL=`; without it /boot of the root is looked at"},
+		{Name: "BOOT_IMAGE", Type: Text, Default: "vmlinuz-VERSION", Stage: "initqueue", Meaning: "with fips=1: the kernel's file on /boot; boot loaders add it"},
+		{Name: "rd.fips.skipkernel", Type: Bool, Default: "0", Stage: "initqueue", Meaning: "with fips=1: the kernel's image is not checked"},
+
 		{Name: "rd.break", Type: Choice, Choices: Stages[:], Repeat: true, Stage: "any", Meaning: "open a shell before that stage; bare: before the switch to the root"},
 		{Name: "rd.shell", Type: Bool, Default: "1", Stage: "any", Meaning: "0: no shell on failure; given as 1: a shell at once, also on a machine with a server"},
 		{Name: "rd.emergency", Type: Choice, Choices: []string{"reboot", "poweroff", "halt"}, Default: "reboot", Stage: "any", Meaning: "what follows a failure when no shell is opened, or when it ends"},

@@ -16,3 +16,11 @@ func InitModule(name string, image []byte, params string) error {
 	}
 	return fmt.Errorf("load module %s: %w", name, err)
 }
+
+// RemoveModule takes a module out of the kernel.
+func RemoveModule(name string) error {
+	if err := unix.DeleteModule(name, unix.O_NONBLOCK); err != nil {
+		return fmt.Errorf("remove module %s: %w", name, err)
+	}
+	return nil
+}

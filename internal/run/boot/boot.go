@@ -21,6 +21,7 @@ import (
 	"bareroot/internal/rdconf"
 	"bareroot/internal/run/console"
 	"bareroot/internal/run/device"
+	"bareroot/internal/run/fips"
 	"bareroot/internal/run/netconf"
 	"bareroot/internal/run/rootfs"
 	"bareroot/internal/sys"
@@ -51,6 +52,7 @@ type Boot struct {
 	root    rootfs.Root
 	order   *api.Order // the root order being carried out
 	tried   []string
+	fips    *fips.Checks
 }
 
 // Main runs as PID 1. It does not return: the kernel panics when PID 1 ends.
@@ -104,7 +106,7 @@ func (b *Boot) run(ctx context.Context) {
 	// A machine without hardware randomness gathers its own only while
 	// somebody waits for it, and DHCP's transaction id does not: this does.
 	go func() { _, _ = unix.Getrandom(make([]byte, 1), 0) }() // ends within seconds, whatever happens
-	r := Runner{Stages: b.stages(), Before: b.shellBefore, Failed: b.failed}
+	r := Runner{Stages: b.checked(b.stages()), Before: b.shellBefore, Failed: b.failed}
 	if err := r.Run(ctx); err != nil {
 		return
 	}

@@ -1,0 +1,45 @@
+package boot
+
+import (
+	"context"
+	"errors"
+
+	"bareroot/internal/run/fips"
+)
+
+// checked puts the checks that fips=1 asks for before each stage's work.
+func (b *Boot) checked(stages []Stage) []Stage {
+	for i, s := range stages {
+		stages[i].Run = func(ctx context.Context) error {
+			if err := b.checkFIPS(ctx, s.Name); err != nil {
+				return err
+			}
+			return s.Run(ctx)
+		}
+	}
+	return stages
+}
+
+// checkFIPS makes what checks fips=1 asks for before a stage.
+func (b *Boot) checkFIPS(ctx context.Context, stage string) error {
+	if !b.line.Has("fips") {
+		return nil
+	}
+	if b.fips == nil {
+		b.fips = &fips.Checks{
+			Kver: b.kver, Say: b.log.Infof,
+			Load: func(name string) error {
+				if b.mods == nil {
+					return errors.New("there are no kernel modules")
+				}
+				return b.mods.Load(name)
+			},
+			Device: func(ctx context.Context, form string) (string, error) {
+				dev, _, err := b.devices.Wait(ctx, form, b.limit())
+				return dev, err
+			},
+		}
+	}
+	b.fips.Line, b.fips.Root = b.line, b.role() == "root"
+	return b.fips.Stage(ctx, stage)
+}
