@@ -87,6 +87,9 @@ func args(s Spec, st start) []string {
 	if slices.ContainsFunc(s.Disks, func(d Disk) bool { return d.Bus == "scsi" }) {
 		a = append(a, "-device", "virtio-scsi-pci,id=scsi")
 	}
+	if slices.ContainsFunc(s.Disks, func(d Disk) bool { return d.Bus == "usb" }) {
+		a = append(a, "-device", "qemu-xhci,id=usb")
+	}
 	sata := 0
 	for i, d := range s.Disks {
 		a = append(a, "-drive", fmt.Sprintf("if=none,id=disk%d,format=raw,discard=unmap,file=%s", i, escape(d.file(i))))
@@ -99,12 +102,14 @@ func args(s Spec, st start) []string {
 			sata++
 		case "nvme":
 			dev = "nvme"
+		case "usb":
+			dev = "usb-storage,bus=usb.0"
 		default:
 			dev = "virtio-blk-pci"
 		}
 		a = append(a, "-device", fmt.Sprintf("%s,drive=disk%d,serial=%s%s", dev, i, d.Serial, index(BootDisk, i)))
 	}
-	return a
+	return append(a, s.Args...)
 }
 
 // bootIndex gives each device its place, as ",bootindex=N".

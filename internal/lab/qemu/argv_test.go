@@ -24,7 +24,7 @@ func TestArgs(t *testing.T) {
 		"uefi-pxe-once": {Spec{Name: "uefi1", Firmware: UEFI, CPUs: 2, MemoryMiB: 2048, NICs: []NIC{{Tap: "m1n0"}}, Disks: []Disk{{Path: "/a,b/disk"}}},
 			start{accel: KVM, order: []string{BootNetwork, BootDisk}, oneOff: true}},
 		"two-nics-all-buses": {Spec{Name: "two1", NICs: []NIC{{Tap: "m2n0", Model: "e1000", ROM: &no}, {Tap: "m2n1", Model: "e1000e", ROM: &yes}},
-			Disks: []Disk{{Bus: "virtio"}, {Bus: "scsi"}, {Bus: "sata", Serial: "S-1"}, {Bus: "nvme"}, {Bus: "sata"}}},
+			Disks: []Disk{{Bus: "virtio"}, {Bus: "scsi"}, {Bus: "sata", Serial: "S-1"}, {Bus: "nvme"}, {Bus: "sata"}, {Bus: "usb"}}, Args: []string{"-device", "i6300esb"}},
 			start{accel: TCG, order: []string{BootNetwork, BootDisk}}},
 		"direct": {Spec{Name: "vm", Firmware: Direct, Kernel: "/boot/vmlinuz", Initrds: []string{"a", "b"}, Append: "console=ttyS0 panic=-1",
 			NICs: []NIC{{}}, Disks: []Disk{{}}}, start{accel: TCG, order: []string{BootDisk}}},
@@ -71,7 +71,7 @@ func TestFillRefuses(t *testing.T) {
 		"memory":    {Spec{Name: "a", MemoryMiB: 1}, "64 MiB"},
 		"arch":      {Spec{Name: "a", Arch: "s390x"}, "amd64, arm64"},
 		"arm bios":  {Spec{Name: "a", Arch: ARM64}, "booted directly"},
-		"arm sata":  {Spec{Name: "a", Arch: ARM64, Firmware: Direct, Kernel: "k", Disks: []Disk{{Bus: "sata"}}}, "virtio, scsi, nvme"},
+		"arm sata":  {Spec{Name: "a", Arch: ARM64, Firmware: Direct, Kernel: "k", Disks: []Disk{{Bus: "sata"}}}, "virtio, scsi, nvme, usb"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := tc.spec.Fill(); err == nil || !strings.Contains(err.Error(), tc.want) {

@@ -51,6 +51,10 @@ type Spec struct {
 	Kernel  string   `yaml:"kernel" json:"kernel,omitempty"`
 	Initrds []string `yaml:"initrds" json:"initrds,omitempty"` // joined in this order
 	Append  string   `yaml:"append" json:"append,omitempty"`
+
+	// Args are further arguments of QEMU, for tests with hardware that is not
+	// named above.
+	Args []string `yaml:"-" json:"-"`
 }
 
 // NIC is one network card on the lab's bridge.
@@ -67,7 +71,7 @@ type NIC struct {
 type Disk struct {
 	Size   Size   `yaml:"size" json:"size"`
 	Path   string `yaml:"path" json:"path,omitempty"`
-	Bus    string `yaml:"bus" json:"bus"` // virtio, scsi, sata, nvme
+	Bus    string `yaml:"bus" json:"bus"` // virtio, scsi, sata, nvme, usb
 	Serial string `yaml:"serial" json:"serial"`
 }
 
@@ -140,12 +144,12 @@ func (s *Spec) Fill() error {
 		d := &s.Disks[i]
 		d.Bus = or(d.Bus, "virtio")
 		switch d.Bus {
-		case "virtio", "scsi", "sata", "nvme":
+		case "virtio", "scsi", "sata", "nvme", "usb":
 		default:
-			return fail("disk %d: bus %q: known are virtio, scsi, sata, nvme", i, d.Bus)
+			return fail("disk %d: bus %q: known are virtio, scsi, sata, nvme, usb", i, d.Bus)
 		}
 		if s.Arch == ARM64 && d.Bus == "sata" {
-			return fail("disk %d: bus sata: a machine of arm64 has virtio, scsi, nvme", i)
+			return fail("disk %d: bus sata: a machine of arm64 has virtio, scsi, nvme, usb", i)
 		}
 		if d.Path == "" && d.Size == 0 {
 			d.Size = 4 << 30
