@@ -53,7 +53,7 @@ func assemble(ctx context.Context, o *Options, r *recipe, to target) (*Result, [
 	m := &bootset.Manifest{
 		Version: bootset.Version, Arch: r.arch, Kver: r.kver, Cmdline: o.Cmdline, Roles: o.Roles, BuildID: o.BuildID,
 	}
-	res := &Result{Manifest: m, Modules: len(r.modules), Notices: append([]string{}, r.notices...), MissingFirmware: []string{}}
+	res := &Result{Manifest: m, Modules: len(r.modules), Notices: append([]string{}, r.notices...), MissingFirmware: []string{}, LeftOut: r.leftOut}
 	for _, w := range r.features {
 		res.Features = append(res.Features, w.Name)
 	}
@@ -275,6 +275,7 @@ func (a *assembler) kernelParts(ctx context.Context) (missing []string, err erro
 	if err != nil {
 		return nil, err
 	}
+	items = a.o.remaining(items)
 	if a.o.TwoParts {
 		if err := s.more(items); err != nil {
 			return nil, err

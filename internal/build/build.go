@@ -33,8 +33,8 @@ type Options struct {
 	Sysroot     string // "/" if empty
 	Kver        string // the only or newest one if empty
 	Kernel      string
-	ModulesDir  string // holds a folder per kernel version
-	FirmwareDir string
+	ModulesDir  string   // holds a folder per kernel version
+	FirmwareDir string   // or several, colons between them
 	Roles       []string // root if empty
 	Cmdline     string
 	Init        string
@@ -62,6 +62,7 @@ type Options struct {
 	Include         []Include
 	Hooks           []Hook
 	Extra           []ExtraFile
+	Remove          []string // patterns of paths that are taken out again at the end
 	Tools           string   // "busybox" if empty, or "distro"
 	Firmware        []string // "needed" if empty, "all", "none", or patterns
 	OmitFirmware    []string
@@ -75,6 +76,10 @@ type Options struct {
 	// TwoParts lays the ramdisk out as dracut and mkinitramfs do, for their tools:
 	// a plain archive, then one that is compressed.
 	TwoParts bool
+	// GoOn leaves out what Install, Include and the lists of modules name and
+	// what is not there, as dracut does; Result.LeftOut says what. Otherwise it
+	// is an error.
+	GoOn bool
 
 	Cache *cache.Cache // of finished work; nil for none
 
@@ -119,6 +124,7 @@ type Result struct {
 	// MissingFirmware are files that chosen modules name and that FirmwareDir
 	// does not have.
 	MissingFirmware []string `json:"missing_firmware"`
+	LeftOut         []string `json:"left_out,omitempty"` // sentences; only with GoOn
 	Notices         []string `json:"notices"`
 	Seconds         float64  `json:"seconds"`
 }

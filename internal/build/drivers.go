@@ -71,8 +71,10 @@ func (r *recipe) pickModules(o *Options, h *host.Host) error {
 		{o.AddDrivers, "asked for", "--add-drivers"},
 		{o.ForceDrivers, "asked for, loaded before devices are probed", "--force-drivers"},
 	} {
-		if err := s.words(l.words, l.why, l.option, true); err != nil {
-			return err
+		for _, w := range l.words {
+			if err := r.without(o, s.words([]string{w}, l.why, l.option, true)); err != nil {
+				return err
+			}
 		}
 	}
 	var err error

@@ -46,7 +46,7 @@ func Explain(ctx context.Context, o Options) (files []bootset.File, notices []st
 		if err != nil {
 			return nil, nil, err
 		}
-		add("firmware", items)
+		add("firmware", o.remaining(items))
 		if len(missing) > 0 {
 			r.notices = append(r.notices, fmt.Sprintf("%d firmware files that these modules name are not installed", len(missing)))
 		}

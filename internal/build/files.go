@@ -280,20 +280,20 @@ func (r *recipe) addFiles(o *Options) error {
 	}{{o.Install, "asked for with --install", true}, {o.InstallOptional, "asked for with --install-optional", false}} {
 		for _, word := range l.words {
 			found, err := f.program(word, l.why)
-			if err != nil && l.required {
-				return err
-			}
-			if err != nil {
+			if err != nil && !l.required {
 				r.notices = append(r.notices, err.Error()+"; it is left out")
 				continue
 			}
-			if !found && l.required {
-				return inputError{fmt.Errorf("install %s: it is not below %s", word, o.Sysroot)}
+			if err == nil && !found && l.required {
+				err = inputError{fmt.Errorf("install %s: it is not below %s", word, o.Sysroot)}
+			}
+			if err := r.without(o, err); err != nil {
+				return err
 			}
 		}
 	}
 	for _, inc := range o.Include {
-		if err := f.include(inc); err != nil {
+		if err := r.without(o, f.include(inc)); err != nil {
 			return err
 		}
 	}

@@ -14,38 +14,72 @@ import (
 	"bareroot/internal/cpio"
 )
 
-// firmwareDir is the folder that the firmware names of modules are relative to.
+// firmwareDir is where the firmware is that modules name.
 type firmwareDir struct {
-	dir   string
+	dirs  []string // the names are relative to the first of them that has the file
+	subs  []string // where the kernel looks below it first: updates/KVER/, updates/, KVER/
 	wants []string // "needed" or none, "all", "none", or patterns
 	omit  []string // patterns
 	kconf *kconfig
 }
 
+// where names the folders in a sentence.
+func (d firmwareDir) where() string { return strings.Join(d.dirs, ", ") }
+
+// below notes those folders that the kernel looks into first and that are there.
+func (d *firmwareDir) below(kver string) {
+	for _, sub := range []string{"updates/" + kver + "/", "updates/", kver + "/"} {
+		if slices.ContainsFunc(d.dirs, func(dir string) bool {
+			fi, err := os.Stat(filepath.Join(dir, sub))
+			return err == nil && fi.IsDir()
+		}) && (kver != "" || sub == "updates/") {
+			d.subs = append(d.subs, sub)
+		}
+	}
+}
+
+// found is a file of firmware: its folder and its path below it.
+type found struct{ dir, name string }
+
 // find returns the files that belong to a name out of .modinfo, which may be a
-// glob: paths below the folder, perhaps with the suffix of a compression that
-// the kernel's loader undoes.
-func (d firmwareDir) find(name string) ([]string, error) {
+// glob, perhaps with the suffix of a compression that the kernel's loader
+// undoes.
+func (d firmwareDir) find(name string) ([]found, error) {
 	if cpio.CheckName(name) != nil {
 		return nil, nil
 	}
+	for _, dir := range d.dirs {
+		for _, sub := range append(d.subs[:len(d.subs):len(d.subs)], "") {
+			if out, err := findIn(dir, sub+name); err != nil || len(out) > 0 {
+				return out, err
+			}
+		}
+	}
+	return nil, nil
+}
+
+func findIn(dir, name string) ([]found, error) {
 	for _, suffix := range []string{"", ".zst", ".xz"} {
 		if !strings.ContainsAny(name, "*?[") {
-			fi, err := os.Stat(filepath.Join(d.dir, name+suffix))
+			fi, err := os.Stat(filepath.Join(dir, name+suffix))
 			if err == nil && fi.Mode().IsRegular() {
-				return []string{name + suffix}, nil
+				return []found{{dir, name + suffix}}, nil
 			}
 			if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 				return nil, fmt.Errorf("find firmware: %w", err)
 			}
 			continue
 		}
-		hits, err := fs.Glob(os.DirFS(d.dir), name+suffix)
+		hits, err := fs.Glob(os.DirFS(dir), name+suffix)
 		if err != nil {
 			return nil, nil // a pattern that fs.Glob does not read names nothing
 		}
-		if len(hits) > 0 {
-			return hits, nil
+		var out []found
+		for _, h := range hits {
+			out = append(out, found{dir, h})
+		}
+		if len(out) > 0 {
+			return out, nil
 		}
 	}
 	return nil, nil
@@ -64,18 +98,20 @@ func (d firmwareDir) named(names map[string][]string) (map[string][]string, erro
 				out[n] = by
 			}
 		case "all":
-			err := filepath.WalkDir(d.dir, func(p string, e fs.DirEntry, err error) error {
-				if err != nil || e.IsDir() {
+			for _, dir := range d.dirs {
+				err := filepath.WalkDir(dir, func(p string, e fs.DirEntry, err error) error {
+					if err != nil || e.IsDir() {
+						return err
+					}
+					rel, err := filepath.Rel(dir, p)
+					if err == nil && !ucode(rel) {
+						out[rel] = []string{"--firmware all"}
+					}
 					return err
+				})
+				if err != nil {
+					return nil, inputError{fmt.Errorf("read firmware: %w", err)}
 				}
-				rel, err := filepath.Rel(d.dir, p)
-				if err == nil && !ucode(rel) {
-					out[rel] = []string{"--firmware all"}
-				}
-				return err
-			})
-			if err != nil {
-				return nil, inputError{fmt.Errorf("read firmware: %w", err)}
 			}
 		default:
 			if _, err := path.Match(w, ""); err != nil {
@@ -84,7 +120,7 @@ func (d firmwareDir) named(names map[string][]string) (map[string][]string, erro
 			if hits, err := d.find(w); err != nil {
 				return nil, err
 			} else if len(hits) == 0 {
-				return nil, inputError{fmt.Errorf("--firmware %s: no file below %s fits", w, d.dir)}
+				return nil, inputError{fmt.Errorf("--firmware %s: no file below %s fits", w, d.where())}
 			}
 			out[w] = []string{"--firmware " + w}
 		}
@@ -144,12 +180,13 @@ func (d firmwareDir) items(modules map[string][]string) (items []item, missing [
 		if len(files) == 0 {
 			missing = append(missing, name)
 		}
-		for _, f := range files {
+		for _, hit := range files {
+			f := hit.name
 			if done[f] || d.omitted(f) {
 				continue
 			}
 			done[f] = true
-			real, err := filepath.EvalSymlinks(filepath.Join(d.dir, f))
+			real, err := filepath.EvalSymlinks(filepath.Join(hit.dir, f))
 			if errors.Is(err, fs.ErrNotExist) {
 				continue // a link to a package that is not installed
 			}
@@ -167,7 +204,7 @@ func (d firmwareDir) items(modules map[string][]string) (items []item, missing [
 			if strings.HasPrefix(names[name][0], "--") {
 				why = "asked for with " + names[name][0]
 			}
-			it, err := d.unpacked(item{Path: "usr/lib/firmware/" + f, Mode: cpio.TypeRegular | 0o644, From: filepath.Join(d.dir, f), Size: fi.Size(), Why: why})
+			it, err := d.unpacked(item{Path: "usr/lib/firmware/" + f, Mode: cpio.TypeRegular | 0o644, From: filepath.Join(hit.dir, f), Size: fi.Size(), Why: why})
 			if err != nil {
 				return nil, nil, err
 			}

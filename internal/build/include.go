@@ -98,7 +98,42 @@ func (f *files) include(inc Include) error {
 	if strings.HasSuffix(dst, "/") {
 		dst += filepath.Base(inc.Src)
 	}
-	return f.copied(inc.Src, dst, why, fs.FileInfoToDirEntry(fi))
+	if err := f.copied(inc.Src, dst, why, fs.FileInfoToDirEntry(fi)); err != nil {
+		return err
+	}
+	return f.needs(inc.Src, why)
+}
+
+// needs adds what a single included program of the sysroot needs: its libraries
+// or its interpreter. It may as well be data, so that what is not there is only
+// worth a word.
+func (f *files) needs(src, why string) error {
+	root, err := filepath.Abs(f.o.Sysroot)
+	if err != nil {
+		return err
+	}
+	if src, err = filepath.Abs(src); err != nil {
+		return err
+	}
+	rel, err := filepath.Rel(root, src)
+	if err != nil || rel == ".." || strings.HasPrefix(rel, "../") {
+		return nil // of another system than the programs
+	}
+	deps, err := f.r.resolver.Closure(rel)
+	if err != nil {
+		f.r.notices = append(f.r.notices, fmt.Sprintf("%s is included without what it needs: %v", src, err))
+		return nil
+	}
+	f.deps = append(f.deps, deps...)
+	for _, d := range deps {
+		if d.Why == "" { // the file itself, which is at another place
+			continue
+		}
+		if err := f.dep(d, d.Why); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // hooks puts programs where init is to look for them.

@@ -143,20 +143,22 @@ func (o *Options) findFirmware() (firmwareDir, error) {
 		}
 	}
 	if o.FirmwareDir != "" {
-		if _, err := os.ReadDir(o.FirmwareDir); err != nil {
-			return out, inputError{fmt.Errorf("read firmware: %w", err)}
+		out.dirs = filepath.SplitList(o.FirmwareDir)
+		for _, d := range out.dirs {
+			if _, err := os.ReadDir(d); err != nil {
+				return out, inputError{fmt.Errorf("read firmware: %w", err)}
+			}
 		}
-		out.dir = o.FirmwareDir
 		return out, nil
 	}
 	dirs, err := o.below("lib/firmware", "usr/lib/firmware")
 	if err != nil {
 		return out, inputError{fmt.Errorf("find firmware: %w", err)}
 	}
-	out.dir = dirs[0] // if there is none, every name is missing
+	out.dirs = dirs[:1] // if there is none, every name is missing
 	for _, d := range dirs {
 		if fi, err := os.Stat(d); err == nil && fi.IsDir() {
-			out.dir = d
+			out.dirs = []string{d}
 			break
 		}
 	}

@@ -34,8 +34,15 @@ func (r *recipe) addMicrocode(o *Options, h *host.Host) error {
 		if h != nil && !h.Generic && h.CPUVendor != "" && h.CPUVendor != u.vendor {
 			continue
 		}
-		dir := filepath.Join(r.firmware.dir, u.folder)
-		entries, err := os.ReadDir(dir)
+		var dir string
+		var entries []os.DirEntry
+		err := fs.ErrNotExist
+		for _, d := range r.firmware.dirs {
+			dir = filepath.Join(d, u.folder)
+			if entries, err = os.ReadDir(dir); !errors.Is(err, fs.ErrNotExist) {
+				break
+			}
+		}
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -66,7 +73,7 @@ func (r *recipe) addMicrocode(o *Options, h *host.Host) error {
 		}
 	}
 	if len(items) == 0 {
-		r.notices = append(r.notices, fmt.Sprintf("no microcode below %s (Debian: intel-microcode, amd64-microcode)", r.firmware.dir))
+		r.notices = append(r.notices, fmt.Sprintf("no microcode below %s (Debian: intel-microcode, amd64-microcode)", r.firmware.where()))
 		return nil
 	}
 	r.microcode = withParents(append(items, file("early_cpio", 0o644, "1", "marks the archive that comes before the others")))

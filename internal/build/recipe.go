@@ -3,6 +3,7 @@ package build
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -52,6 +53,7 @@ type recipe struct {
 	segments  codec // compression of segments
 	inside    codec // compression of each module
 	notices   []string
+	leftOut   []string
 }
 
 func newRecipe(ctx context.Context, o *Options, wantKernel bool) (*recipe, error) {
@@ -79,6 +81,7 @@ func newRecipe(ctx context.Context, o *Options, wantKernel bool) (*recipe, error
 		return nil, err
 	}
 	r.firmware.kconf = r.kconf
+	r.firmware.below(kver)
 	var notices []string
 	if r.segments, r.inside, notices, err = chooseCodecs(ctx, o, r.kconf); err != nil {
 		return nil, err
@@ -111,7 +114,7 @@ func newRecipe(ctx context.Context, o *Options, wantKernel bool) (*recipe, error
 		return r, err
 	}
 	if o.KernelOnly {
-		return r, r.addExtra(o)
+		return r, errors.Join(r.addExtra(o), r.remove(o))
 	}
 	if err := r.addFiles(o); err != nil {
 		return nil, err
@@ -130,7 +133,7 @@ func newRecipe(ctx context.Context, o *Options, wantKernel bool) (*recipe, error
 	if err := r.addConfig(o, h, wantKernel); err != nil {
 		return nil, err
 	}
-	return r, r.addExtra(o)
+	return r, errors.Join(r.addExtra(o), r.remove(o))
 }
 
 func (r *recipe) readHost(o *Options) (*host.Host, error) {

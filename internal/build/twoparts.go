@@ -34,6 +34,15 @@ func (r *recipe) twoParts(o *Options) {
 	r.microcode = nil
 }
 
+// without says what cannot be in and goes on, if that is wanted.
+func (r *recipe) without(o *Options, err error) error {
+	if err == nil || !o.GoOn || !IsInputError(err) {
+		return err
+	}
+	r.leftOut = append(r.leftOut, err.Error()+"; it is left out")
+	return nil
+}
+
 // more writes items, of the folders those that are not there yet.
 func (s *segmentWriter) more(items []item) error {
 	have := map[string]bool{}
