@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"regexp"
 )
 
 // Version is the release, for people.
@@ -17,14 +16,31 @@ const Version = "0.1.0"
 // (the trailing semicolon is part of it).
 var stamp = ""
 
-var pattern = regexp.MustCompile(`bareroot-build-id=([0-9a-f]{8,64});`)
+const (
+	mark = "bareroot-build-id="
+	end  = ";"
+)
 
 // ID is the build id, or "dev" for a program built without the Makefile.
 func ID() string {
-	if m := pattern.FindStringSubmatch(stamp); m != nil {
-		return m[1]
+	if id := find([]byte(stamp)); id != "" {
+		return id
 	}
 	return "dev"
+}
+
+// find returns the first build id in b: mark, 8 to 64 hex digits, end.
+func find(b []byte) string {
+	for {
+		_, after, ok := bytes.Cut(b, []byte(mark))
+		if !ok {
+			return ""
+		}
+		if id, _, ok := bytes.Cut(after[:min(len(after), 64+len(end))], []byte(end)); ok && len(id) >= 8 && len(bytes.Trim(id, "0123456789abcdef")) == 0 {
+			return string(id)
+		}
+		b = after
+	}
 }
 
 // String is what "version" prints.
@@ -37,10 +53,8 @@ func OfFile(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read build id: %w", err)
 	}
-	for _, m := range pattern.FindAllSubmatch(b, -1) {
-		if !bytes.Equal(m[1], nil) {
-			return string(m[1]), nil
-		}
+	if id := find(b); id != "" {
+		return id, nil
 	}
 	return "", fmt.Errorf("read build id: %s carries none; build it with make", path)
 }

@@ -1,7 +1,6 @@
 package arch
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -85,10 +84,13 @@ func TestSize(t *testing.T) {
 	ceilings := map[string]int64{"bareroot-init": 8 * mib, "bareroot-agent": 14 * mib}
 	for _, arch := range []string{"amd64", "arm64"} {
 		dir := t.TempDir()
+		_, err := hosttool.Run(t.Context(), "make", "-s", "-C", "../..", "build", "ARCH="+arch, "BIN="+dir)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for program, ceiling := range ceilings {
 			t.Run(arch+"/"+program, func(t *testing.T) {
 				file := filepath.Join(dir, program)
-				build(t.Context(), t, arch, program, file)
 				st, err := os.Stat(file)
 				if err != nil {
 					t.Fatal(err)
@@ -99,18 +101,6 @@ func TestSize(t *testing.T) {
 				}
 			})
 		}
-	}
-}
-
-func build(ctx context.Context, t *testing.T, arch, program, file string) {
-	t.Helper()
-	_, err := hosttool.Host{}.Run(ctx, hosttool.Cmd{
-		Args: []string{"go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", file, "./cmd/" + program},
-		Dir:  "../..",
-		Env:  []string{"GOOS=linux", "GOARCH=" + arch, "CGO_ENABLED=0"},
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

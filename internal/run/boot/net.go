@@ -31,7 +31,8 @@ func (b *Boot) startNetwork() error {
 	var err error
 	b.network, err = netconf.Start(b.life, netconf.Config{
 		Net: b.net, BootMAC: mac, Probe: probe, Log: b.log, Start: b.start,
-		Carrier: time.Duration(b.line.Int(10, 1, 3600, "rd.net.timeout.carrier")) * time.Second,
+		Predictable: netconf.Predictable(b.line),
+		Carrier:     time.Duration(b.line.Int(10, 1, 3600, "rd.net.timeout.carrier")) * time.Second,
 	})
 	return err
 }

@@ -21,6 +21,9 @@ type Block struct {
 	IDs       []string // names below /dev/disk/by-id: virtio-SERIAL, wwn-..., ...
 	Paths     []string // names below /dev/disk/by-path
 	Seq       string   // number that the kernel gives each appearance of a disk
+	Number    string   // "8:1"
+	Part      int      // number of a partition
+	On        Content  // all that is on it; FS, Label and UUID above are those by which it is found
 }
 
 // Describe is the device in one short phrase.
@@ -80,7 +83,10 @@ func (m *Manager) probe(name string) (Block, bool) {
 		return Block{}, false
 	}
 	dir := filepath.Join(m.sys, "class/block", name)
-	b := Block{Name: name}
+	if m.attr(dir, "dm/suspended") == "1" {
+		return Block{}, false // a read would wait for its resume
+	}
+	b := Block{Name: name, Number: m.attr(dir, "dev")}
 	n, _ := strconv.ParseInt(m.attr(dir, "size"), 10, 64)
 	if b.Size = n * 512; b.Size == 0 {
 		return Block{}, false
@@ -113,11 +119,20 @@ func (m *Manager) probe(name string) (Block, bool) {
 		return b, true
 	}
 	defer f.Close()
-	b.FS, b.Label, b.UUID = Signature(f)
+	b.On = Identify(f, b.Size)
+	if b.FS = b.On.FS; !b.On.RAID() && b.FS != "LVM2_member" {
+		b.Label, b.UUID = b.On.Label, b.On.UUID
+	}
 	if part != "" {
 		if d, err := os.Open(filepath.Join(m.dev, b.Disk)); err == nil {
 			defer d.Close()
 			num, _ := strconv.Atoi(part)
+			b.Part = num
+			size, _ := strconv.ParseInt(m.attr(disk, "size"), 10, 64)
+			if Identify(d, size*512).Whole {
+				// What the kernel takes for a partition of the disk is the array's.
+				return Block{Name: name, Disk: b.Disk, Size: b.Size, Number: b.Number, Part: num, Seq: b.Seq, On: Content{FS: "array_raid_member"}, FS: "array_raid_member"}, true
+			}
 			ss, _ := strconv.Atoi(m.attr(disk, "queue/logical_block_size"))
 			b.PartUUID, b.PartLabel = Partition(d, num, int64(max(ss, 512)))
 		}

@@ -195,13 +195,9 @@ func (m *Manager) Settle(ctx context.Context, limit time.Duration) bool {
 	defer t.Stop()
 	for {
 		m.mu.Lock()
-		changed := m.changed
-		idle := m.walked && m.busy == 0 && len(m.queue[0])+len(m.queue[1]) == 0 && len(m.looks) == 0
-		seq := m.seq
+		changed, settled := m.changed, m.settled()
 		m.mu.Unlock()
-		// Events from before our socket was opened never come; no module of ours
-		// caused them.
-		if idle && seq >= m.kernelSeq() || idle && m.kernelSeq() == m.first {
+		if settled {
 			return true
 		}
 		select {
@@ -212,6 +208,17 @@ func (m *Manager) Settle(ctx context.Context, limit time.Duration) bool {
 			return false
 		}
 	}
+}
+
+// settled is Settled. m.mu is held.
+func (m *Manager) settled() bool {
+	if !m.walked || m.busy > 0 || len(m.queue[0])+len(m.queue[1])+len(m.looks) > 0 {
+		return false
+	}
+	// Events from before our socket was opened never come; no module of ours
+	// caused them.
+	seq := m.kernelSeq()
+	return m.seq >= seq || seq == m.first
 }
 
 // want queues the modules of a modalias, once.

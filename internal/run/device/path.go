@@ -75,10 +75,10 @@ func pathNames(disk, real string) []string {
 	return nil
 }
 
+// isPCI knows a PCI function by its address: 0000:00:1f.2.
 func isPCI(s string) bool {
-	var domain, bus, dev, fn uint
-	n, err := fmt.Sscanf(s, "%4x:%2x:%2x.%1x", &domain, &bus, &dev, &fn)
-	return err == nil && n == 4 && len(s) >= 12
+	f := strings.Split(strings.Replace(s, ".", ":", 1), ":")
+	return len(f) == 4 && len(f[0]) >= 4 && len(f[1]) == 2 && len(f[2]) == 2 && len(f[3]) == 1 && strings.Trim(s, "0123456789abcdef:.") == ""
 }
 
 // onHost replaces the number of the host, which depends on the order of

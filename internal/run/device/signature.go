@@ -17,6 +17,7 @@ type Content struct {
 	Count int    // devices of a btrfs
 	Dev   int    // which of them this is
 	LUKS  int    // version
+	Whole bool   // the mark is at the end, so that partitions of the array show on the member
 }
 
 // RAID says whether the device is a part of something and has no content of
@@ -60,7 +61,16 @@ var magics = []magic{
 // Identify reads what is on a device of size bytes; with size 0 it does not
 // look at the end, where some arrays have their mark.
 func Identify(r io.ReaderAt, size int64) Content {
+	// One read for nearly all of it: disks are slower than memory.
+	start := make([]byte, 72<<10)
+	have, _ := r.ReadAt(start, 0) // what is not there is zero
 	at := func(off int64, n int) []byte {
+		if off >= 0 && off+int64(n) <= int64(len(start)) {
+			if off+int64(n) > int64(have) {
+				return make([]byte, n)
+			}
+			return start[off : off+int64(n) : off+int64(n)]
+		}
 		b := make([]byte, n)
 		if off < 0 {
 			return b
@@ -159,7 +169,7 @@ func member(at func(int64, int) []byte, size int64) (Content, bool) {
 	}
 	for _, p := range places {
 		if sb := at(p, 256); le.Uint32(sb) == 0xa92b4efc && le.Uint32(sb[4:]) == 1 && le.Uint64(sb[144:]) == uint64(p/512) {
-			return Content{FS: "linux_raid_member", Label: text(sb[32:64]), UUID: uuidText(sb[16:32])}, true
+			return Content{FS: "linux_raid_member", Label: text(sb[32:64]), UUID: uuidText(sb[16:32]), Whole: p > 4096}, true
 		}
 	}
 	for s := int64(0); s < 4; s++ {
@@ -178,20 +188,20 @@ func member(at func(int64, int) []byte, size int64) (Content, bool) {
 	// md 0.90: in the last full 64 KiB but one; its size of this member tells
 	// a partition at the end of a disk from the disk.
 	if p := size&^(64<<10-1) - 64<<10; p > 0 {
-		if sb := at(p, 256); le.Uint32(sb) == 0xa92b4efc && le.Uint32(sb[4:]) == 0 && int64(le.Uint32(sb[32:]))<<10 > p-max(4<<20, p/64) {
+		if sb := at(p, 256); le.Uint32(sb) == 0xa92b4efc && le.Uint32(sb[4:]) == 0 && (le.Uint32(sb[32:]) == 0 || int64(le.Uint32(sb[32:]))<<10 > p-max(4<<20, p/64)) {
 			// The digits as mdadm prints them: four words of the host's order.
 			w := []uint32{le.Uint32(sb[20:]), le.Uint32(sb[52:]), le.Uint32(sb[56:]), le.Uint32(sb[60:])}
 			h := fmt.Sprintf("%08x%08x%08x%08x", w[0], w[1], w[2], w[3])
 			b, _ := hex.DecodeString(h) // 32 digits
-			return Content{FS: "linux_raid_member", UUID: uuidText(b)}, true
+			return Content{FS: "linux_raid_member", UUID: uuidText(b), Whole: true}, true
 		}
 	}
 	// What firmware understands: Intel's in the last sector but one, DDF in the last.
 	if string(at(size-1024, 24)) == "Intel Raid ISM Cfg Sig. " {
-		return Content{FS: "isw_raid_member"}, true
+		return Content{FS: "isw_raid_member", Whole: true}, true
 	}
 	if string(at(size-512, 4)) == "\xde\x11\xde\x11" {
-		return Content{FS: "ddf_raid_member"}, true
+		return Content{FS: "ddf_raid_member", Whole: true}, true
 	}
 	return Content{}, false
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -151,6 +152,10 @@ func (m *Manager) Find(form string) (path string, b Block, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	k, v, isTag := strings.Cut(form, "=")
+	if num := number(form); num != "" {
+		b, ok := m.only(func(b Block) bool { return b.Number == num })
+		return filepath.Join(m.dev, b.Name), b, ok
+	}
 	if !isTag || strings.HasPrefix(form, "/dev/") {
 		real, err := filepath.EvalSymlinks(form)
 		if err != nil {
@@ -170,12 +175,66 @@ func (m *Manager) Find(form string) (path string, b Block, ok bool) {
 	}
 	if strings.HasSuffix(k, "UUID") {
 		v = strings.ToLower(v)
+	} else {
+		v = decode(v)
 	}
+	v, off, relative := strings.Cut(v, "/partnroff=")
 	names := m.tags[k+"="+v]
 	if len(names) == 0 {
 		return "", Block{}, false
 	}
-	return filepath.Join(m.dev, names[0]), m.blocks[names[0]], true
+	b = m.blocks[names[0]]
+	if relative {
+		n, err := strconv.Atoi(off)
+		if b, ok = m.only(func(o Block) bool { return o.Disk == b.Disk && o.Part == b.Part+n && o.Part > 0 }); err != nil || !ok {
+			return "", Block{}, false
+		}
+	}
+	return filepath.Join(m.dev, b.Name), b, true
+}
+
+// only is the first device, by name, that fits.
+func (m *Manager) only(fits func(Block) bool) (first Block, ok bool) {
+	for _, b := range m.blocks {
+		if fits(b) && (!ok || b.Name < first.Name) {
+			first, ok = b, true
+		}
+	}
+	return first, ok
+}
+
+// number reads the kernel's other forms of root=: "8:1", and the device number
+// in hexadecimal as boot loaders wrote it.
+func number(form string) string {
+	if major, minor, ok := strings.Cut(form, ":"); ok {
+		a, err := strconv.ParseUint(major, 10, 12)
+		b, err2 := strconv.ParseUint(minor, 10, 20)
+		if err != nil || err2 != nil {
+			return ""
+		}
+		return fmt.Sprintf("%d:%d", a, b)
+	}
+	n, err := strconv.ParseUint(form, 16, 32)
+	if err != nil || n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d:%d", n>>8&0xfff, n&0xff|n>>12&0xfff00)
+}
+
+// decode undoes Encode where a label was given so.
+func decode(s string) string {
+	var o strings.Builder
+	for i := 0; i < len(s); i++ {
+		if strings.HasPrefix(s[i:], `\x`) && i+4 <= len(s) {
+			if n, err := strconv.ParseUint(s[i+2:i+4], 16, 8); err == nil {
+				o.WriteByte(byte(n))
+				i += 3
+				continue
+			}
+		}
+		o.WriteByte(s[i])
+	}
+	return o.String()
 }
 
 // seenAtMost bounds how many devices a message lists.

@@ -11,9 +11,9 @@ import (
 // pci names an interface by the PCI function dir. What distinguishes several
 // interfaces of one function, the port, is read from the interface.
 func (d device) pci(dir string) (onboard, slot, path string, err error) {
-	var domain, bus, dev, fn uint
-	if _, err := fmt.Sscanf(filepath.Base(dir), "%x:%x:%x.%d", &domain, &bus, &dev, &fn); err != nil {
-		return "", "", "", nil // not an address: nothing to name it by
+	domain, bus, dev, fn, ok := address(filepath.Base(dir))
+	if !ok {
+		return "", "", "", nil // nothing to name it by
 	}
 	if attr(dir, "ari_enabled") == "1" {
 		fn += 8 * dev // with ARI both numbers are one
@@ -38,6 +38,23 @@ func (d device) pci(dir string) (onboard, slot, path string, err error) {
 		slot = fmt.Sprintf("%ss%d%s%s", domainPart, num, fnPart, tail)
 	}
 	return onboard, slot, path, nil
+}
+
+// address reads a PCI address, DOMAIN:BUS:DEVICE.FUNCTION in hexadecimal.
+func address(s string) (domain, bus, dev, fn uint64, ok bool) {
+	head, f, _ := strings.Cut(s, ".")
+	parts := append(strings.Split(head, ":"), f)
+	if len(parts) != 4 {
+		return 0, 0, 0, 0, false
+	}
+	var n [4]uint64
+	for i, p := range parts {
+		var err error
+		if n[i], err = strconv.ParseUint(p, 16, 32); err != nil {
+			return 0, 0, 0, 0, false
+		}
+	}
+	return n[0], n[1], n[2], n[3], true
 }
 
 // port tells interfaces of one PCI function apart.

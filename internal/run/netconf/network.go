@@ -31,6 +31,8 @@ type Config struct {
 	Carrier time.Duration // after which a missing carrier is said
 	Log     *console.Log
 	Start   time.Time // of PID 1, for messages
+
+	Predictable bool // rename NICs as systemd's udev does
 }
 
 // Result is the network that came up.
@@ -174,6 +176,7 @@ func (m *Manager) update(ctx context.Context, u netlink.LinkUpdate) {
 	if !usableNIC(u.Link) {
 		return
 	}
+	m.rename(u.Link)
 	ip, wanted := m.wanted(u.Link)
 	if !wanted {
 		m.cfg.Log.Debugf("%s (%s): the command line does not ask for it", u.Attrs().Name, u.Attrs().HardwareAddr)

@@ -1,0 +1,124 @@
+package device
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Array is an md device, assembled or being assembled.
+type Array struct {
+	Name     string // md127
+	State    string // inactive, clean, active, read-auto, ...
+	Level    string // raid1, container, ...
+	External bool   // its metadata is the firmware's; mdmon keeps it
+	Members  []string
+	Disks    int // that it should have
+	Degraded int // that it lacks
+}
+
+// Up says whether the array can be read.
+func (a Array) Up() bool {
+	return a.Level != "container" && a.State != "" && a.State != "inactive" && a.State != "clear"
+}
+
+// Arrays reads the md devices from sysfs.
+func (m *Manager) Arrays() []Array {
+	var out []Array
+	dirs, _ := filepath.Glob(filepath.Join(m.sys, "block/md*/md"))
+	for _, d := range dirs {
+		a := Array{Name: filepath.Base(filepath.Dir(d)), State: m.attr(d, "array_state"), Level: m.attr(d, "level")}
+		meta := m.attr(d, "metadata_version")
+		a.External = strings.HasPrefix(meta, "external:")
+		if a.External && a.Level == "" && !strings.HasPrefix(meta, "external:/") && !strings.HasPrefix(meta, "external:-") {
+			a.Level = "container"
+		}
+		a.Disks, _ = strconv.Atoi(m.attr(d, "raid_disks"))
+		a.Degraded, _ = strconv.Atoi(m.attr(d, "degraded"))
+		members, _ := filepath.Glob(filepath.Join(d, "dev-*"))
+		for _, p := range members {
+			a.Members = append(a.Members, strings.TrimPrefix(filepath.Base(p), "dev-"))
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// Mapped is a device of the device mapper.
+type Mapped struct {
+	Name  string // dm-0
+	Title string // below /dev/mapper
+	UUID  string // "LVM-...", "CRYPT-LUKS2-...", "mpath-..."
+	Under []string
+}
+
+// MappedDevices reads the device mapper's devices from sysfs.
+func (m *Manager) MappedDevices() []Mapped {
+	var out []Mapped
+	dirs, _ := filepath.Glob(filepath.Join(m.sys, "block/dm-*/dm"))
+	for _, d := range dirs {
+		v := Mapped{Name: filepath.Base(filepath.Dir(d)), Title: m.attr(d, "name"), UUID: m.attr(d, "uuid")}
+		slaves, _ := os.ReadDir(filepath.Join(filepath.Dir(d), "slaves"))
+		for _, s := range slaves {
+			v.Under = append(v.Under, s.Name())
+		}
+		if v.Title != "" && !strings.Contains(v.Title, "/") {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// Blocks is all block devices that could be read, by name.
+func (m *Manager) Blocks() []Block {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make([]Block, 0, len(m.blocks))
+	for _, b := range m.blocks {
+		out = append(out, b)
+	}
+	slices.SortFunc(out, func(a, b Block) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// Settled is Settle without the wait.
+func (m *Manager) Settled() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.settled()
+}
+
+// Refresh looks again at the md and device mapper devices, after a program
+// changed them, and gives the latter their links: the device mapper's own
+// library leaves nodes where udev has links, and the root's udev would not
+// replace a node.
+func (m *Manager) Refresh() error {
+	for _, a := range m.Arrays() {
+		m.look(a.Name, false)
+	}
+	dir := filepath.Join(m.dev, "mapper")
+	for _, v := range m.MappedDevices() {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("name mapped devices: %w", err)
+		}
+		p := filepath.Join(dir, v.Title)
+		to := "../" + v.Name
+		if have, err := os.Readlink(p); err != nil || have != to {
+			tmp := filepath.Join(dir, ".tmp-"+v.Name)
+			_ = os.Remove(tmp)
+			if err := os.Symlink(to, tmp); err != nil {
+				return fmt.Errorf("name mapped device %s: %w", v.Title, err)
+			}
+			if err := unix.Rename(tmp, p); err != nil {
+				return fmt.Errorf("name mapped device %s: %w", v.Title, err)
+			}
+		}
+		m.look(v.Name, false)
+	}
+	return nil
+}
