@@ -1,4 +1,4 @@
-package cmdline
+package cmdline_test
 
 import (
 	"flag"
@@ -6,52 +6,77 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"bareroot/internal/cmdline"
+	"bareroot/internal/cmdline/words"
 )
 
-var update = flag.Bool("update", false, "write docs/cmdline.md")
+var update = flag.Bool("update", false, "write docs/cmdline.md and known.go")
 
-// TestDocs keeps docs/cmdline.md equal to the table of words.
+// TestDocs keeps docs/cmdline.md and the compact table that init links equal
+// to the table of words.
 func TestDocs(t *testing.T) {
-	const path = "../../docs/cmdline.md"
-	var b strings.Builder
-	b.WriteString("# Words of the kernel command line\n\nThe words that bareroot-init carries out. Generated from internal/cmdline; `go test ./internal/cmdline -update` writes it.\nAn unknown word is ignored; a malformed known one is named on the console with its rule. How sources are joined, and\nwhat `ip=` takes in full, is in [init.md](init.md).\n\n")
-	b.WriteString("| Word | Takes | Default | Stage | Meaning |\n|---|---|---|---|---|\n")
-	for _, d := range Words() {
-		takes := string(d.Type)
-		if d.Type == Choice {
-			takes = strings.Join(d.Choices, ", ")
+	for path, text := range map[string]string{"../../docs/cmdline.md": words.Markdown(), "known.go": known()} {
+		if *update {
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if d.Repeat {
-			takes += "; repeatable"
+		got, err := os.ReadFile(path)
+		if err != nil || string(got) != text {
+			t.Errorf("%s is not what the table of words says (%v); run go test ./internal/cmdline -update", path, err)
 		}
-		name := "`" + d.Name + "`"
-		for _, a := range d.Aliases {
-			name += " `" + a + "`"
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", name, takes, d.Default, d.Stage, strings.ReplaceAll(d.Meaning, "|", "\\|"))
-	}
-	if *update {
-		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(path)
-	if err != nil || string(got) != b.String() {
-		t.Errorf("%s is not what the table of words says (%v); run go test ./internal/cmdline -update", path, err)
 	}
 }
 
-func TestWordsAreDistinct(t *testing.T) {
+// known is the table without its texts, and without words that init has
+// nothing to say about.
+func known() string {
+	var b strings.Builder
+	b.WriteString("package cmdline\n\n// Code generated from package words by \"go test ./internal/cmdline -update\"; DO NOT EDIT.\n\n// known has one Rule a line.\nconst known = `")
+	for _, d := range words.All() {
+		r := d.Rule()
+		quietly := d.Type == words.Text || d.Type == words.Form || d.Type == words.Flag
+		if d.Status == words.Elsewhere || strings.HasSuffix(d.Name, "*") || (quietly && len(r.Aliases)+len(r.Old) == 0 && !r.NotYet && r.Instead == "" && d.Type != words.Flag) {
+			continue
+		}
+		b.WriteString(r.String() + "\n")
+	}
+	b.WriteString("`\n")
+	return b.String()
+}
+
+func TestTableIsSound(t *testing.T) {
 	seen := map[string]bool{}
-	for _, d := range Words() {
-		for _, n := range append([]string{d.Name}, d.Aliases...) {
+	stages := append(strings.Split("any agent kernel root shutdown", " "), append(cmdline.Stages[:], "boot loader")...)
+	for _, d := range words.All() {
+		for _, n := range d.Names() {
 			if seen[n] {
 				t.Errorf("%s is in the table twice", n)
 			}
 			seen[n] = true
 		}
-		if d.Meaning == "" || d.Stage == "" {
-			t.Errorf("%s lacks a meaning or a stage", d.Name)
+		switch {
+		case d.Meaning == "" || d.From == "" || d.Type == 0:
+			t.Errorf("%s lacks a meaning, a type or where it comes from", d.Name)
+		case !contains(stages, d.Stage):
+			t.Errorf("%s: stage %q", d.Name, d.Stage)
+		case d.Status == words.NoUse && d.Why == "":
+			t.Errorf("%s has no effect, and no reason for that", d.Name)
+		case (d.Type == words.Choice) != (len(d.Choices) > 0):
+			t.Errorf("%s: choices", d.Name)
+		}
+		if got := cmdline.ParseRule(d.Rule().String()); fmt.Sprint(got) != fmt.Sprint(d.Rule()) {
+			t.Errorf("%s: %+v reads back as %+v", d.Name, d.Rule(), got)
 		}
 	}
+}
+
+func contains(s []string, v string) bool {
+	for _, x := range s {
+		if x == v {
+			return true
+		}
+	}
+	return false
 }

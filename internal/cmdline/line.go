@@ -18,6 +18,7 @@ type Word struct {
 	Value  string
 	Bare   bool   // written without "="
 	Source string // where it came from, for messages
+	Old    string // what was written, if that was a deprecated or another spelling
 }
 
 // String is the word as written, without quotes.
@@ -33,32 +34,59 @@ func (w Word) String() string {
 type Line []Word
 
 // Split cuts s as the kernel does: blanks separate, double quotes protect
-// blanks and are removed; a missing closing quote ends with the string.
+// blanks. Quotes around a whole word or around its value are removed, those
+// within are not; a missing closing quote ends with the string.
 func Split(s string) []string {
 	var out []string
-	var cur strings.Builder
-	in, quoted := false, false
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch {
-		case c == '"':
-			quoted = !quoted
-			in = true
-		case !quoted && (c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f'):
-			if in && cur.Len() > 0 {
-				out = append(out, cur.String())
+	for i := 0; i < len(s); {
+		if blank(s[i]) {
+			i++
+			continue
+		}
+		start, quoted := i, false
+		for ; i < len(s) && (quoted || !blank(s[i])); i++ {
+			if s[i] == '"' {
+				quoted = !quoted
 			}
-			cur.Reset()
-			in = false
-		default:
-			cur.WriteByte(c)
-			in = true
+		}
+		if w := unquote(s[start:i]); w != "" {
+			out = append(out, w)
 		}
 	}
-	if cur.Len() > 0 {
-		out = append(out, cur.String())
-	}
 	return out
+}
+
+func blank(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
+
+func unquote(w string) string {
+	if rest, ok := strings.CutPrefix(w, `"`); ok {
+		return strings.TrimSuffix(rest, `"`)
+	}
+	if k, v, ok := strings.Cut(w, `="`); ok && !strings.ContainsAny(k, `="`) {
+		return k + "=" + strings.TrimSuffix(v, `"`)
+	}
+	return w
+}
+
+// quote writes w so that Split gives it back.
+func quote(w string) string {
+	k, v, value := strings.Cut(w, "=")
+	forms := []string{w, `"` + w + `"`, `"` + w}
+	if value {
+		forms = []string{w, k + `="` + v + `"`, k + `="` + v, `"` + w + `"`, `"` + w}
+	}
+	for _, f := range forms {
+		if strings.Count(f, `"`)%2 == 0 {
+			if s := Split(f); len(s) == 1 && s[0] == w {
+				return f
+			}
+		}
+	}
+	w = strings.ReplaceAll(w, `"`, "") // cannot be said to a kernel
+	if strings.ContainsFunc(w, func(r rune) bool { return r < 128 && blank(byte(r)) }) {
+		return `"` + w + `"`
+	}
+	return w
 }
 
 // Parse reads one source.
@@ -94,9 +122,10 @@ type Source struct {
 
 // Merge joins sources, the weakest first. The first one is the ramdisk's
 // configuration: a key in locked that it sets is not taken from any later
-// source; each word refused so is named in a notice.
+// source; each word refused so is named in a notice. Words are written in their
+// proper spelling, see Canonical.
 func Merge(locked []string, config Source, stronger ...Source) (Line, []string) {
-	line := Parse(config.Text, config.Name)
+	line := Parse(config.Text, config.Name).Canonical()
 	var notices []string
 	set := map[string]bool{}
 	for _, w := range line {
@@ -105,9 +134,9 @@ func Merge(locked []string, config Source, stronger ...Source) (Line, []string) 
 		}
 	}
 	for _, s := range stronger {
-		for _, w := range Parse(s.Text, s.Name) {
+		for _, w := range Parse(s.Text, s.Name).Canonical() {
 			if set[w.Key] || slices.Contains(locked, w.Key) {
-				notices = append(notices, fmt.Sprintf("%s: word %q ignored: this ramdisk's configuration locks %s", s.Name, w, w.Key))
+				notices = append(notices, fmt.Sprintf("%s: word %q ignored: this ramdisk's configuration locks %s", s.Name, w.Masked(), w.Key))
 				continue
 			}
 			line = append(line, w)
@@ -172,18 +201,17 @@ func (l Line) Int(def, min, max int, key string) int {
 	return n
 }
 
-// String is the line as one text; values with blanks are quoted.
+// Is says whether the last word with key has the value.
+func (l Line) Is(key, value string) bool {
+	v, ok := l.Get(key)
+	return ok && v == value
+}
+
+// String is the line as one text, quoted so that it reads back the same.
 func (l Line) String() string {
-	var b strings.Builder
+	words := make([]string, len(l))
 	for i, w := range l {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		if strings.ContainsAny(w.String(), " \t\n\r\v\f") {
-			b.WriteString(w.Key + `="` + w.Value + `"`)
-			continue
-		}
-		b.WriteString(w.String())
+		words[i] = quote(w.String())
 	}
-	return b.String()
+	return strings.Join(words, " ")
 }

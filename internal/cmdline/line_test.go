@@ -16,7 +16,10 @@ func TestSplit(t *testing.T) {
 		`"a=x y" b`:                {"a=x y", "b"},
 		`a="x`:                     {"a=x"},
 		`root="LABEL=my root" rw`:  {"root=LABEL=my root", "rw"},
-		`a=b"c d"e`:                {"a=bc de"},
+		`a=b"c d"e`:                {`a=b"c d"e`}, // within a value they stay, as in the kernel
+		`a="b"c d`:                 {`a=b"c`, "d"},
+		`"quiet"`:                  {"quiet"},
+		"a=\v\fb":                  {"a=", "b"},
 		`""`:                       nil,
 		`module.p="1,2" -- single`: {"module.p=1,2", "--", "single"},
 	} {
@@ -115,7 +118,7 @@ func TestParseRoot(t *testing.T) {
 		"UUID=1-2": {Kind: "block", Device: "UUID=1-2"}, "block:/dev/sda": {Kind: "block", Device: "/dev/sda"},
 		"live:" + h: {Kind: "live", URL: h}, h: {Kind: "live", URL: h},
 		"live:CDLABEL=X": {Kind: "live-block", Device: "LABEL=X"}, "live:/dev/sr0": {Kind: "live-block", Device: "/dev/sr0"},
-		"": {}, "nfs:/srv": {}, "live:foo": {}, "LABEL=": {}, "/dev/": {}, "/dev/nfs": {}, "live:ftp://h/x": {}, "http://": {},
+		"": {}, "live:foo": {}, "LABEL=": {}, "/dev/": {}, "http://": {}, "live:http://": {}, "zfs:tank/root": {}, "virtiofs:": {}, "foo": {},
 	} {
 		got, err := ParseRoot(in)
 		if (err == nil) != (want != Root{}) || got != want {
