@@ -38,6 +38,7 @@
 //	POST   /api/v1/bootsets                 BootSetRequest -> BootSet
 //	POST   /api/v1/bootsets/NAME/default    -> BootSet
 //	DELETE /api/v1/bootsets/NAME
+//	GET    /api/v1/bootsets/NAME/files      {files: []BootFile}; ?fits=FILE
 //	POST   /api/v1/bootsets/NAME/push       PushRequest -> PushReply; repeated until nothing is missing
 //	PUT    /api/v1/blobs/SHA256             the bytes of a file that a PushReply names -> 204
 //	GET    /api/v1/bootsets/NAME/generations {generations: []Generation}

@@ -56,3 +56,16 @@ type Generation struct {
 type RollbackRequest struct {
 	To int `json:"to,omitempty"` // 0: the one before the current
 }
+
+// BootFile says of a file of a boot set's ramdisk where it comes from and why
+// it is in.
+type BootFile struct {
+	Path    string `json:"path"`
+	Segment string `json:"segment"`
+	Size    int64  `json:"size"`
+	Mode    string `json:"mode"`
+	SHA256  string `json:"sha256,omitempty"`
+	Source  string `json:"source,omitempty"`
+	Package string `json:"package,omitempty"`
+	Why     string `json:"why"`
+}

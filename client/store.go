@@ -50,6 +50,20 @@ func (c *Client) BootSets(ctx context.Context) ([]api.BootSet, error) {
 	return out.BootSets, err
 }
 
+// BootSetFiles lists the files of a boot set's ramdisk that fits means (a path,
+// the end of one, a kernel module's name, a pattern), all if it is empty.
+func (c *Client) BootSetFiles(ctx context.Context, name, fits string) ([]api.BootFile, error) {
+	var out struct {
+		Files []api.BootFile `json:"files"`
+	}
+	path := "/api/v1/bootsets/" + url.PathEscape(name) + "/files"
+	if fits != "" {
+		path += "?fits=" + url.QueryEscape(fits)
+	}
+	err := c.call(ctx, shortTimeout, "list the files of boot set "+name, http.MethodGet, path, nil, &out)
+	return out.Files, err
+}
+
 // AddBootSet registers a boot set in a directory of the server's machine. The
 // server verifies it.
 func (c *Client) AddBootSet(ctx context.Context, req api.BootSetRequest) (*api.BootSet, error) {

@@ -213,6 +213,14 @@ func (f *fakeServer) handler() http.Handler {
 		}
 		return nil, notFound("boot set", r.PathValue("name"))
 	})
+	handle("GET /api/v1/bootsets/{name}/files", func(r *http.Request) (any, *api.Problem) {
+		for _, b := range f.bootsets {
+			if b.Name == r.PathValue("name") && r.URL.Query().Get("fits") == "init" {
+				return map[string]any{"files": []api.BootFile{{Path: "init", Segment: "userland", Mode: "0755", Size: 1 << 20, Source: "bin/bareroot-init", Why: "PID 1"}}}, nil
+			}
+		}
+		return nil, &api.Problem{Status: 404, Detail: "there is no such boot set"}
+	})
 	handle("DELETE /api/v1/bootsets/{name}", func(r *http.Request) (any, *api.Problem) {
 		return nil, &api.Problem{Title: "Conflict", Status: 409, Detail: "boot set " + r.PathValue("name") + " is the default"}
 	})

@@ -34,6 +34,7 @@ type Inventory interface {
 	VerifyImage(ctx context.Context, name string) (*api.Image, error)
 	RemoveImage(ctx context.Context, name string) error
 	AddBootSet(ctx context.Context, r api.BootSetRequest) (*api.BootSet, error)
+	BootSetFiles(ctx context.Context, name, fits string) ([]api.BootFile, error)
 	DefaultBootSet(ctx context.Context, name string) (*api.BootSet, error)
 	RemoveBootSet(ctx context.Context, name string) error
 	Pusher

@@ -88,6 +88,8 @@ func TestEndpoints(t *testing.T) {
 		"add half":         {`POST /bootsets {"path":"/srv/b"}`, 422, "expected required property name", ""},
 		"default":          {"POST /bootsets/older/default", 200, `"name":"older"`, "default boot set older"},
 		"default none":     {"POST /bootsets/nope/default", 404, "", ""},
+		"files of a set":   {"GET /bootsets/older/files?fits=init", 200, `{"files":[{"path":"init"`, "files that fit init of older"},
+		"files of none":    {"GET /bootsets/nope/files", 404, "", ""},
 		"remove set":       {"DELETE /bootsets/older", 204, "", "remove boot set older"},
 		"remove no set":    {"DELETE /bootsets/nope", 404, "", ""},
 		"push":             {`POST /bootsets/b/push {"manifest":{"version":1},"keep":2}`, 200, `{"missing":[{"sha256":"ab","size":2}]}`, "push b keep=2"},

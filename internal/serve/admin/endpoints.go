@@ -121,6 +121,19 @@ func (a *Admin) bootSetEndpoints(h huma.API) {
 	register(a, h, a.op(h, "default-bootset", "POST /bootsets/{name}/default", "boot sets", "Make a boot set the default",
 		"Machines that are not pinned to another get it from their next netboot on."),
 		func(ctx context.Context, in *named) (*api.BootSet, error) { return inv.DefaultBootSet(ctx, in.Name) })
+	type which struct {
+		Name string `path:"name" doc:"The name it was registered under" maxLength:"255"`
+		Fits string `query:"fits" doc:"Only files that this means: a path in the ramdisk, the end of one, a kernel module's name, or a pattern" maxLength:"4096"`
+	}
+	type files struct {
+		Files []api.BootFile `json:"files"`
+	}
+	register(a, h, a.op(h, "list-bootset-files", "GET /bootsets/{name}/files", "boot sets", "List the files of a boot set's ramdisk",
+		"With source, package and reason, as the builder wrote them down."),
+		func(ctx context.Context, in *which) (files, error) {
+			l, err := list(inv.BootSetFiles(ctx, in.Name, in.Fits))
+			return files{l}, err
+		})
 	remove(a, h, a.op(h, "remove-bootset", "DELETE /bootsets/{name}", "boot sets", "Remove a boot set",
 		"Refused for the default and while a machine is pinned to it."),
 		func(ctx context.Context, in *named) error { return inv.RemoveBootSet(ctx, in.Name) })

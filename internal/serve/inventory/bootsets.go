@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 
@@ -37,6 +38,38 @@ func (s *Service) BootSets(ctx context.Context) ([]api.BootSet, error) {
 		return err
 	})
 	return out, err
+}
+
+// BootSetFiles lists the files of a boot set's ramdisk that fit a name, all if
+// it is empty.
+func (s *Service) BootSetFiles(ctx context.Context, name, fits string) ([]api.BootFile, error) {
+	var id string
+	err := s.store.View(ctx, func(t *store.Tx) error {
+		b, err := t.BootSet(name)
+		if err != nil {
+			return missing(err, "no boot set %q; see: bareroot boot list", name)
+		}
+		id = b.Manifest.ID
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	files, err := bootset.Files(s.setPath(id))
+	if errors.Is(err, bootset.ErrNoList) {
+		return nil, problem(http.StatusNotFound, "boot set %s: %v", name, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if fits != "" {
+		files = bootset.Meant(files, fits)
+	}
+	out := make([]api.BootFile, len(files))
+	for i, f := range files {
+		out[i] = api.BootFile(f)
+	}
+	return out, nil
 }
 
 // AddBootSet copies a boot set into the state directory and verifies the

@@ -320,6 +320,22 @@ func TestPushWithFiles(t *testing.T) {
 	if sent != 2 || err != nil || string(got) != doc {
 		t.Errorf("sent %d, %q, %v", sent, got, err)
 	}
+	want := []api.BootFile{{Path: "init", Why: "first program"}}
+	for fits, want := range map[string][]api.BootFile{"": want, "init": want, "nothing": {}} {
+		files, err := b.BootSetFiles(t.Context(), "x", fits)
+		if d := cmp.Diff(want, files); d != "" || err != nil {
+			t.Errorf("files that fit %q: %v %s", fits, err, d)
+		}
+	}
+	if _, err := b.BootSetFiles(t.Context(), "none", ""); status(err) != 404 {
+		t.Errorf("files of no boot set: %v", err)
+	}
+	if err := os.Remove(filepath.Join(b.setPath(reply.BootSet.ID), "files.json")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.BootSetFiles(t.Context(), "x", ""); status(err) != 404 || !strings.Contains(err.Error(), "boot set x") {
+		t.Errorf("files that nobody listed: %v", err)
+	}
 }
 
 func status(err error) int {

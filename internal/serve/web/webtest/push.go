@@ -40,6 +40,14 @@ func (f *Inventory) Generations(_ context.Context, name string) ([]api.Generatio
 	return nil, problem(404, "there is no boot set %q", name)
 }
 
+// BootSetFiles has the same file for each of the sample boot sets.
+func (f *Inventory) BootSetFiles(_ context.Context, name, fits string) ([]api.BootFile, error) {
+	if _, err := f.set(name, "files that fit "+fits+" of"); err != nil {
+		return nil, err
+	}
+	return []api.BootFile{{Path: "init", Why: "PID 1"}}, nil
+}
+
 // Rollback records what it is asked.
 func (f *Inventory) Rollback(_ context.Context, name string, r api.RollbackRequest) (*api.BootSet, error) {
 	return f.set(name, fmt.Sprintf("rollback to %d of", r.To))
