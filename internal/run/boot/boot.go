@@ -22,6 +22,7 @@ import (
 	"bareroot/internal/run/console"
 	"bareroot/internal/run/device"
 	"bareroot/internal/run/fips"
+	"bareroot/internal/run/hook"
 	"bareroot/internal/run/netconf"
 	"bareroot/internal/run/rootfs"
 	"bareroot/internal/sys"
@@ -52,6 +53,8 @@ type Boot struct {
 	root    rootfs.Root
 	order   *api.Order // the root order being carried out
 	tried   []string
+	hooks   *hook.Hooks
+	adopted map[string]string // variables of hooks that are words by now
 	fips    *fips.Checks
 }
 
@@ -69,6 +72,7 @@ func Main() {
 	b.reaper = console.NewReaper()
 	b.terms = console.NewTerminals()
 	b.asker = console.NewAsker(b.terms, b.log)
+	b.hooks = b.newHooks()
 	b.bootID = "unknown"
 	b.report = NewReporter(b.log, b.bootID)
 	func() {
@@ -121,7 +125,7 @@ func (b *Boot) stages() []Stage {
 		{"pre-trigger", b.stagePreTrigger},
 		{"initqueue", b.stageInitqueue},
 		{"pre-mount", b.stagePreMount},
-		{"mount", b.stageMount},
+		{"mount", b.stageMountHooks},
 		{"pre-pivot", b.stagePrePivot},
 		{"cleanup", b.stageCleanup},
 	}
@@ -133,23 +137,4 @@ func (b *Boot) did(format string, a ...any) {
 	if !slices.Contains(b.tried, text) {
 		b.tried = append(b.tried, text)
 	}
-}
-
-// stageInitqueue is everything that waits: network, server, agent, and what
-// the root is made of.
-func (b *Boot) stageInitqueue(ctx context.Context) error {
-	if b.needNetwork() {
-		if err := b.awaitNetwork(ctx); err != nil {
-			return err
-		}
-	}
-	if err := b.hello(ctx); err != nil {
-		return err
-	}
-	if b.order == nil && b.role() != "root" {
-		if err := b.runAgent(ctx); err != nil {
-			return err
-		}
-	}
-	return b.prepareRoot(ctx)
 }

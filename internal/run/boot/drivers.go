@@ -6,13 +6,13 @@ import (
 	"bareroot/internal/run/device"
 )
 
-func (b *Boot) stagePreUdev(context.Context) error {
+func (b *Boot) stagePreUdev(ctx context.Context) error {
 	dir := "/usr/lib/modules/" + b.kver
 	mods, err := device.NewModules(dir, b.line)
 	if err != nil {
 		// A kernel with everything built in needs none.
 		b.log.Warnf("no kernel modules: %v", err)
-		return nil
+		return b.runHooks(ctx, "pre-udev")
 	}
 	b.mods = mods
 	for _, n := range append(append([]string(nil), b.conf.Modules...), b.line.List("rd.driver.pre", "rdloaddriver")...) {
@@ -20,11 +20,14 @@ func (b *Boot) stagePreUdev(context.Context) error {
 			b.log.Warnf("%v", err)
 		}
 	}
-	return nil
+	return b.runHooks(ctx, "pre-udev")
 }
 
 func (b *Boot) stagePreTrigger(ctx context.Context) error {
-	var err error
+	err := b.runHooks(ctx, "pre-trigger")
+	if err != nil {
+		return err
+	}
 	if b.needNetwork() && b.network == nil {
 		if err := b.startNetwork(); err != nil {
 			return err
@@ -38,7 +41,7 @@ func (b *Boot) stagePreTrigger(ctx context.Context) error {
 	return nil
 }
 
-func (b *Boot) stagePreMount(context.Context) error {
+func (b *Boot) stagePreMount(ctx context.Context) error {
 	for _, n := range b.line.List("rd.driver.post", "rdinsmodpost") {
 		if b.mods == nil {
 			break
@@ -47,5 +50,5 @@ func (b *Boot) stagePreMount(context.Context) error {
 			b.log.Warnf("%v", err)
 		}
 	}
-	return nil
+	return b.runHooks(ctx, "pre-mount")
 }

@@ -16,7 +16,10 @@ func (b *Boot) prepareRoot(ctx context.Context) error {
 		return err
 	}
 	if root.Network() {
-		if err := b.awaitNetwork(ctx); err != nil {
+		if err := b.online(ctx); err != nil {
+			return err
+		}
+		if err := b.runHooks(ctx, "netroot"); err != nil {
 			return err
 		}
 	}

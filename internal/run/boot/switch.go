@@ -28,11 +28,17 @@ func (b *Boot) stagePrePivot(ctx context.Context) error {
 	if err := b.root.HandOver(ctx, b.env()); err != nil {
 		return err
 	}
+	if err := b.runHooks(ctx, "pre-pivot"); err != nil {
+		return err
+	}
 	_, err := rootfs.FindInit(rootfs.Target, b.line)
 	return err
 }
 
-func (b *Boot) stageCleanup(context.Context) error {
+func (b *Boot) stageCleanup(ctx context.Context) error {
+	if err := b.runHooks(ctx, "cleanup"); err != nil {
+		return err
+	}
 	init, err := rootfs.FindInit(rootfs.Target, b.line)
 	if err != nil {
 		return err

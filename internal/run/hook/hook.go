@@ -140,20 +140,9 @@ func (h *Hooks) Get(name string) (string, bool) {
 // Do runs the hooks of a stage until one fails.
 func (h *Hooks) Do(ctx context.Context, c Call) error {
 	for _, p := range h.List(c.Stage) {
-		key := p + "\x00" + strings.Join(c.Args, "\x00")
-		if c.Once && h.done[key] {
-			h.Log.Debugf("hook %s succeeded before and is not run again", p)
-			continue
-		}
-		if err := h.one(ctx, p, c); err != nil {
+		if err := h.unless(ctx, p, c); err != nil {
 			return err
 		}
-		h.mu.Lock()
-		if h.done == nil {
-			h.done = map[string]bool{}
-		}
-		h.done[key] = true
-		h.mu.Unlock()
 	}
 	return nil
 }
@@ -162,7 +151,7 @@ func (h *Hooks) Do(ctx context.Context, c Call) error {
 func (h *Hooks) Each(ctx context.Context, c Call) []error {
 	var out []error
 	for _, p := range h.List(c.Stage) {
-		if err := h.one(ctx, p, c); err != nil {
+		if err := h.unless(ctx, p, c); err != nil {
 			out = append(out, err)
 		}
 		if ctx.Err() != nil {
@@ -172,10 +161,26 @@ func (h *Hooks) Each(ctx context.Context, c Call) []error {
 	return out
 }
 
-// one runs one hook.
-func (h *Hooks) one(ctx context.Context, path string, c Call) error {
+// unless runs one hook, except if it was done.
+func (h *Hooks) unless(ctx context.Context, path string, c Call) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	key := path + "\x00" + strings.Join(c.Args, "\x00")
+	if c.Once && h.done[key] {
+		return nil
+	}
+	if err := h.one(ctx, path, c); err != nil {
+		return err
+	}
+	if h.done == nil {
+		h.done = map[string]bool{}
+	}
+	h.done[key] = true
+	return nil
+}
+
+// one runs one hook. h.mu is held.
+func (h *Hooks) one(ctx context.Context, path string, c Call) error {
 	fail := &Error{Hook: path, Stage: c.Stage}
 	argv, err := h.argv(path)
 	if err != nil {
