@@ -16,6 +16,7 @@ import (
 	"bareroot/internal/build/elfdep"
 	"bareroot/internal/build/feature"
 	"bareroot/internal/cpio"
+	"bareroot/internal/rdconf"
 )
 
 // merged are the folders that are links into /usr in the ramdisk.
@@ -44,6 +45,7 @@ type files struct {
 	deps  []elfdep.Dep // what closures gave, for the loader's cache
 
 	asking []asker
+	xattrs rdconf.Xattrs
 }
 
 // asker is a program that looks up names.
@@ -93,7 +95,7 @@ func (f *files) dep(d elfdep.Dep, why string) error {
 	}
 	if d.Link != "" {
 		f.put(link(to, ramdiskLink(from, d.Link), why))
-		return nil
+		return f.hmac(from)
 	}
 	fi, err := os.Stat(d.Source)
 	if err != nil {
@@ -106,9 +108,14 @@ func (f *files) dep(d elfdep.Dep, why string) error {
 	if err := f.runs(from, d.Source); err != nil {
 		return err
 	}
+	if f.have[to] {
+		return nil
+	}
 	f.put(item{Path: to, Mode: cpio.TypeRegular | modeBits(fi.Mode()), From: d.Source, Size: fi.Size(), Why: why})
-	f.hmac(from, d.Source)
-	return nil
+	if err := f.attributes(d.Source, to); err != nil {
+		return err
+	}
+	return f.hmac(from)
 }
 
 // runs refuses programs and libraries of another architecture. What is no ELF
@@ -169,23 +176,6 @@ func modeBits(m fs.FileMode) uint32 {
 		}
 	}
 	return bits
-}
-
-// hmac takes the .hmac file of a program or library along if a feature wants it.
-func (f *files) hmac(from, source string) {
-	if !f.r.has(func(x feature.Info) bool { return x.HMAC }) {
-		return
-	}
-	base := path.Base(from)
-	for _, p := range []string{path.Join(path.Dir(from), "."+base+".hmac"), "usr/lib64/hmaccalc/" + base + ".hmac", "usr/lib64/fipscheck/" + base + ".hmac", "usr/lib/fipscheck/" + base + ".hmac"} {
-		real, err := within(f.o.Sysroot, p)
-		if err != nil {
-			continue
-		}
-		if fi, err := os.Stat(real); err == nil && fi.Mode().IsRegular() {
-			f.put(item{Path: ramdiskPath(p), Mode: cpio.TypeRegular | 0o644, From: real, Size: fi.Size(), Why: "check value of " + from})
-		}
-	}
 }
 
 // program adds a program by name, all matches of it, or files by path; a path
@@ -262,7 +252,14 @@ func (f *files) match(pattern string) ([]string, error) {
 // addFiles adds what features and the options ask for besides the standing
 // files.
 func (r *recipe) addFiles(o *Options) error {
-	f := &files{r: r, o: o, have: map[string]bool{}}
+	f := &files{r: r, o: o, have: map[string]bool{}, xattrs: rdconf.Xattrs{}}
+	// Of several files for one place the operator's own is taken, the last
+	// --include of those; then features', then what was named with --install.
+	for _, inc := range slices.Backward(o.Include) {
+		if err := r.without(o, f.include(inc)); err != nil {
+			return err
+		}
+	}
 	for _, w := range r.features {
 		if err := f.feature(w.Info); err != nil {
 			return err
@@ -292,11 +289,6 @@ func (r *recipe) addFiles(o *Options) error {
 			}
 		}
 	}
-	for _, inc := range o.Include {
-		if err := r.without(o, f.include(inc)); err != nil {
-			return err
-		}
-	}
 	if err := f.hooks(); err != nil {
 		return err
 	}
@@ -306,6 +298,12 @@ func (r *recipe) addFiles(o *Options) error {
 	}
 	for _, it := range modprobe {
 		f.put(it)
+	}
+	if err := f.putAttributes(); err != nil {
+		return err
+	}
+	if err := f.fips(); err != nil {
+		return err
 	}
 	if err := f.nameServices(); err != nil {
 		return err

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"bareroot/internal/cpio"
 )
 
@@ -40,10 +38,14 @@ func (f *files) copied(p, dst, why string, d fs.DirEntry) error {
 	if err := cpio.CheckName(to); err != nil && to != "." {
 		return inputError{fmt.Errorf("include %s: %w", p, err)}
 	}
+	if f.have[to] {
+		return nil
+	}
 	switch {
 	case fi.IsDir():
 		if to != "." && !slices.Contains(merged[:], to) && !f.standing(to) {
 			f.put(dir(to, modeBits(fi.Mode()), why))
+			return f.attributes(p, to)
 		}
 	case fi.Mode()&fs.ModeSymlink != 0:
 		target, err := os.Readlink(p)
@@ -58,7 +60,7 @@ func (f *files) copied(p, dst, why string, d fs.DirEntry) error {
 			h.Close()
 		}
 		f.put(item{Path: to, Mode: cpio.TypeRegular | modeBits(fi.Mode()), From: p, Size: fi.Size(), Why: why})
-		f.attributes(p)
+		return f.attributes(p, to)
 	default:
 		f.r.notices = append(f.r.notices, fmt.Sprintf("%s is neither file, folder nor link and is not included", p))
 	}
@@ -68,13 +70,6 @@ func (f *files) copied(p, dst, why string, d fs.DirEntry) error {
 // standing tells whether a folder is one that every ramdisk has: its mode stays.
 func (f *files) standing(p string) bool {
 	return slices.ContainsFunc(f.r.skeleton, func(it item) bool { return it.Path == p && it.Mode&cpio.TypeMask == cpio.TypeDir })
-}
-
-// attributes says what of a file a newc archive cannot hold.
-func (f *files) attributes(p string) {
-	if n, err := unix.Lgetxattr(p, "security.capability", nil); err == nil && n > 0 {
-		f.r.notices = append(f.r.notices, fmt.Sprintf("%s has capabilities, which the kernel's archive format cannot hold: in the ramdisk it has none", p))
-	}
 }
 
 // include copies a file, or what a folder holds.

@@ -37,7 +37,7 @@ type Info struct {
 	Generic   bool   // it stands for the generic set of kernel modules
 	Busybox   bool   // it stands for busybox and its applets
 	Microcode bool   // it stands for the microcode segment
-	HMAC      bool   // the .hmac file of each installed program and library is wanted
+	FIPS      bool   // .hmac files are checked and taken along, and Modules are what init loads and tests first
 }
 
 // Binary is a program of the sysroot.
