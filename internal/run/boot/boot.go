@@ -102,6 +102,7 @@ func (b *Boot) run(ctx context.Context) {
 	if err := b.log.Attach(rdconf.LogPath); err != nil {
 		b.log.Errorf("%v", err)
 	}
+	b.setXattrs()
 	if err := b.asker.Listen(console.AskPath); err != nil {
 		b.log.Warnf("%v", err)
 	}
