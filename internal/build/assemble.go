@@ -17,7 +17,8 @@ import (
 
 // target is where an output wants a part's bytes; the closer ends the part.
 type target interface {
-	create(name string) (io.WriteCloser, error)
+	create(part int, name string) (io.WriteCloser, error)
+	skip(part int) // it does not come
 }
 
 // The parts of a ramdisk in their order.
@@ -63,6 +64,16 @@ func assemble(ctx context.Context, o *Options, r *recipe, to target) (*Result, [
 	if o.TwoParts {
 		first = kindMain
 	}
+	if len(r.microcode) == 0 && !(o.TwoParts && !o.NoKernel) {
+		to.skip(partMicrocode)
+	}
+	if len(r.tools) == 0 {
+		to.skip(partTools)
+	}
+	if o.NoKernel || o.TwoParts {
+		to.skip(partModules)
+		to.skip(partFirmware)
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		for _, p := range []struct {
@@ -71,10 +82,10 @@ func assemble(ctx context.Context, o *Options, r *recipe, to target) (*Result, [
 			codec      codec
 			items      []item
 		}{
+			{partMicrocode, "microcode", "00-microcode.cpio", none, r.microcode},
 			{partUserland, first, "10-" + first + ".cpio", r.segments, r.userland},
 			{partTools, "tools", "15-tools.cpio", r.segments, r.tools},
 			{partAgent, "agent", "40-agent.cpio", r.segments, r.agent},
-			{partMicrocode, "microcode", "00-microcode.cpio", none, r.microcode},
 			{partConfig, "config", "50-config.cpio", none, r.config},
 		} {
 			if len(p.items) == 0 {
@@ -122,7 +133,7 @@ func assemble(ctx context.Context, o *Options, r *recipe, to target) (*Result, [
 // before from the same contents. Plain ones are not worth keeping.
 func (a *assembler) items(ctx context.Context, i int, kind, name string, c codec, items []item) error {
 	start := time.Now()
-	w, err := a.to.create(name)
+	w, err := a.to.create(i, name)
 	if err != nil {
 		return err
 	}
@@ -209,7 +220,7 @@ func copyKernel(from string, to target) (bootset.Blob, error) {
 		return bootset.Blob{}, fmt.Errorf("read kernel: %w", err)
 	}
 	defer f.Close()
-	w, err := to.create("vmlinuz")
+	w, err := to.create(parts, "vmlinuz")
 	if err != nil {
 		return bootset.Blob{}, err
 	}
@@ -255,7 +266,7 @@ func (a *assembler) kernelParts(ctx context.Context) (missing []string, err erro
 	if a.o.TwoParts {
 		i, kind, file = partMicrocode, "early", "00-early.cpio"
 	}
-	w, err := a.to.create(file)
+	w, err := a.to.create(i, file)
 	if err != nil {
 		return nil, err
 	}
@@ -283,6 +294,7 @@ func (a *assembler) kernelParts(ctx context.Context) (missing []string, err erro
 		items = nil
 	}
 	if err := a.finish(i, s, w); err != nil || len(items) == 0 {
+		a.to.skip(partFirmware)
 		return missing, err
 	}
 	return missing, a.items(ctx, partFirmware, "firmware", "30-firmware.cpio", codec{name: "none"}, items)
@@ -300,7 +312,9 @@ func (a *assembler) modules(ctx context.Context, s *segmentWriter) (map[string][
 		return nil, err
 	}
 	source := newModuleSource(a.o, a.r)
+	source.open(a.o, a.r)
 	firmware, err := a.packModules(ctx, source, s)
+	source.close(err == nil)
 	if err != nil {
 		return nil, err
 	}
@@ -339,7 +353,7 @@ func (a *assembler) packModules(ctx context.Context, source *moduleSource, s *se
 			}
 			defer m.close()
 			for j := range jobs {
-				p, err := source.pack(ctx, m, filepath.Join(r.index.Dir(), j.c.Module.Path), j.c)
+				p, err := source.module(ctx, m, filepath.Join(r.index.Dir(), j.c.Module.Path), j.c)
 				if err != nil {
 					return err
 				}
@@ -358,6 +372,7 @@ func (a *assembler) packModules(ctx context.Context, source *moduleSource, s *se
 					return fmt.Errorf("write %s: %w", s.name, err)
 				}
 				firmware.add(p.Firmware, j.c.Module.Name)
+				source.keep(p)
 			case <-ctx.Done():
 				return ctx.Err()
 			}

@@ -164,7 +164,7 @@ func TestContents(t *testing.T) {
 	}
 	defer z.Close()
 	for _, name := range []string{"kernel/fs/ext4/ext4.ko.xz", "kernel/crypto/crc32c_generic.ko.gz", "kernel/drivers/net/ethernet/intel/e1000/e1000.ko.zst", "kernel/fs/jbd2/jbd2.ko"} {
-		want, err := readModule(filepath.Join(root, mods, name))
+		want, err := readModule(filepath.Join(root, mods, name), new([]byte))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os/exec"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -41,7 +42,9 @@ func chooseCodecs(ctx context.Context, o *Options, k *kconfig) (segment, module 
 	if name == "" {
 		name = "zstd"
 	}
-	module = codec{name: "zstd"}
+	// The fastest level by default: one by one, modules are 1.3 % larger so than at
+	// level 3, for two thirds of the work.
+	module = codec{name: "zstd", level: 1}
 	best := name == "best"
 	if best {
 		name = "zstd"
@@ -278,6 +281,7 @@ func (p *programStream) Close() error {
 type moduleCompressor struct {
 	codec codec
 	zstd  *zstd.Encoder
+	buf   []byte // for the module before compression
 }
 
 func newModuleCompressor(c codec) (*moduleCompressor, error) {
@@ -291,15 +295,16 @@ func newModuleCompressor(c codec) (*moduleCompressor, error) {
 	return m, nil
 }
 
-func (m *moduleCompressor) compress(ctx context.Context, b []byte) ([]byte, error) {
+// compress puts the result into out, if it fits.
+func (m *moduleCompressor) compress(ctx context.Context, b, out []byte) ([]byte, error) {
 	switch {
 	case m.zstd != nil:
-		return m.zstd.EncodeAll(b, make([]byte, 0, len(b)/3)), nil
+		return m.zstd.EncodeAll(b, slices.Grow(out[:0], len(b)/2)), nil
 	case m.codec.name == "none":
-		return b, nil
+		return append(out[:0], b...), nil // b's memory is used for the next one
 	}
-	var out bytes.Buffer
-	w, err := startProgram(ctx, m.codec, &out, len(b))
+	packed := bytes.NewBuffer(out[:0])
+	w, err := startProgram(ctx, m.codec, packed, len(b))
 	if err != nil {
 		return nil, err
 	}
@@ -307,7 +312,7 @@ func (m *moduleCompressor) compress(ctx context.Context, b []byte) ([]byte, erro
 	if err = errors.Join(err, w.Close()); err != nil {
 		return nil, err
 	}
-	return out.Bytes(), nil
+	return packed.Bytes(), nil
 }
 
 func (m *moduleCompressor) close() {

@@ -68,7 +68,7 @@ func (r *recipe) explainModules(ctx context.Context, o *Options) (files []bootse
 	for i, c := range r.modules {
 		g.Go(func() (err error) {
 			if err = ctx.Err(); err == nil {
-				facts[i], _, err = source.facts(filepath.Join(r.index.Dir(), c.Module.Path), c.Module.Path)
+				facts[i], _, err = source.facts(filepath.Join(r.index.Dir(), c.Module.Path), c.Module.Path, new([]byte))
 			}
 			return err
 		})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -17,9 +18,10 @@ import (
 const maxModule = 256 << 20
 
 // readModule reads a module's file and undoes its compression, which the file's
-// first bytes tell, whatever it is called. A signature at the end stays.
-func readModule(path string) ([]byte, error) {
-	b, err := os.ReadFile(path)
+// first bytes tell, whatever it is called. A signature at the end stays. The
+// result is in buf, which grows, or in memory of its own.
+func readModule(path string, buf *[]byte) ([]byte, error) {
+	b, err := readFile(path, buf)
 	if err != nil {
 		return nil, fmt.Errorf("read kernel module: %w", err)
 	}
@@ -27,6 +29,36 @@ func readModule(path string) ([]byte, error) {
 		return nil, fmt.Errorf("read kernel module %s: %w", path, err)
 	}
 	return b, nil
+}
+
+// readFile is os.ReadFile into memory that is used again: a fresh page for each
+// of a hundred megabytes costs as much as reading them.
+func readFile(path string, buf *[]byte) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	// One byte more than the file has, to see its end in one call.
+	b := slices.Grow((*buf)[:0], int(min(fi.Size(), maxModule))+1)
+	for {
+		n, err := f.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if err == io.EOF {
+			*buf = b
+			return b, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(b) == cap(b) {
+			b = slices.Grow(b, 1)
+		}
+	}
 }
 
 func decompress(b []byte) ([]byte, error) {

@@ -40,7 +40,7 @@ func newFolder(final string) (folder, error) {
 	return folder{p}, nil
 }
 
-func (f folder) create(name string) (io.WriteCloser, error) {
+func (f folder) create(_ int, name string) (io.WriteCloser, error) {
 	w, err := os.OpenFile(filepath.Join(f.path, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return nil, err
@@ -48,22 +48,27 @@ func (f folder) create(name string) (io.WriteCloser, error) {
 	return &syncFile{f: w}, nil
 }
 
+func (f folder) skip(int) {}
+
 // syncFile is a file whose first Close makes it durable; later ones do nothing.
 type syncFile struct {
-	f        *os.File
-	volatile bool // not worth waiting for the disk
-	closed   bool
+	f      *os.File
+	closed bool
 }
 
-// Write leaves the working folder's name out of errors; it says nothing to a
-// person.
 func (s *syncFile) Write(b []byte) (int, error) {
 	n, err := s.f.Write(b)
+	return n, plain(err)
+}
+
+// plain leaves the working folder's name out of an error; it says nothing to a
+// person.
+func plain(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
-		err = p.Err
+		return p.Err
 	}
-	return n, err
+	return err
 }
 
 // ReadFrom lets the kernel copy from file to file.
@@ -74,9 +79,6 @@ func (s *syncFile) Close() error {
 		return nil
 	}
 	s.closed = true
-	if s.volatile {
-		return s.f.Close()
-	}
 	return errors.Join(s.f.Sync(), s.f.Close())
 }
 
@@ -150,7 +152,7 @@ func (d *dirOutput) finish(res *Result, files []bootset.File) error {
 		if err != nil {
 			return fmt.Errorf("write %s: %w", name, err)
 		}
-		w, err := d.work.create(name)
+		w, err := d.work.create(parts, name)
 		if err != nil {
 			return err
 		}
@@ -195,84 +197,4 @@ func replaceDir(from, to string) error {
 		return fmt.Errorf("put the boot set at %s: %w", to, err)
 	}
 	return syncDir(filepath.Dir(abs))
-}
-
-// fileOutput makes one ramdisk: segments are built in a working folder and
-// joined. Each is padded to 4 bytes, so that plain ones start where the kernel
-// finds them.
-type fileOutput struct {
-	path  string
-	force bool
-	work  folder
-}
-
-func (f *fileOutput) name() string { return f.path }
-
-func (f *fileOutput) wantsKernel() bool { return false }
-
-func (f *fileOutput) check() error {
-	fi, err := os.Stat(f.path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return inputError{err}
-	case !fi.Mode().IsRegular():
-		return inputError{fmt.Errorf("%s exists and is no regular file", f.path)}
-	case !f.force:
-		return fmt.Errorf("%s exists: %w without --force", f.path, ErrExists)
-	}
-	return nil
-}
-
-func (f *fileOutput) begin() (target, error) {
-	var err error
-	f.work, err = newFolder(f.path)
-	return unsynced{f.work}, err
-}
-
-func (f *fileOutput) abort() {
-	if f.work.path != "" {
-		os.RemoveAll(f.work.path)
-	}
-}
-
-func (f *fileOutput) finish(res *Result, _ []bootset.File) error {
-	res.Output = f.path
-	w, err := f.work.create("ramdisk")
-	if err != nil {
-		return err
-	}
-	defer w.Close()
-	for _, s := range res.Manifest.Segments {
-		in, err := os.Open(filepath.Join(f.work.path, s.File))
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(w, in)
-		in.Close()
-		if err != nil {
-			return fmt.Errorf("join the segments: %w", err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		return fmt.Errorf("write %s: %w", f.path, err)
-	}
-	if err := os.Rename(filepath.Join(f.work.path, "ramdisk"), f.path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(f.path))
-}
-
-// unsynced makes files that need not survive a power cut.
-type unsynced struct{ folder }
-
-func (u unsynced) create(name string) (io.WriteCloser, error) {
-	w, err := u.folder.create(name)
-	if err != nil {
-		return nil, err
-	}
-	s := w.(*syncFile)
-	s.volatile = true
-	return s, nil
 }

@@ -117,39 +117,94 @@ func (t *tree) save() error {
 }
 
 // moduleSource reads, checks and packs modules, out of the cache where it can.
+// The cache has them in a pack for each kernel version, encoder and architecture;
+// a few that a build adds are units of their own.
 type moduleSource struct {
 	tree   *tree
-	cache  *cache.Cache
+	cache  *cache.Cache // of packed modules; nil if they are not kept
 	arch   string
 	params string
+	pack   *cache.Pack
+	packed *cache.PackWriter // nil if the pack stays as it is
+	bufs   sync.Pool         // of *[]byte, for packed modules
 }
+
+// fewModules are not worth writing a pack again.
+const fewModules = 40
 
 func newModuleSource(o *Options, r *recipe) *moduleSource {
-	return &moduleSource{
-		tree: openTree(o.Cache, r.index.Dir()), cache: o.Cache, arch: r.arch,
+	s := &moduleSource{
+		tree: openTree(o.Cache, r.index.Dir()), arch: r.arch,
 		params: "module " + unitVersion + " " + r.inside.params() + " " + r.arch,
 	}
+	return s
 }
 
-func (s *moduleSource) key(sum string) (cache.Key, error) {
-	k := cache.Key{Kind: "module", Params: s.params}
-	b, err := hex.DecodeString(sum)
-	if err != nil || len(b) != len(k.Content) {
-		return k, fmt.Errorf("%q is no sha256", sum)
+// open makes the cache ready for packed modules; close must follow.
+func (s *moduleSource) open(o *Options, r *recipe) {
+	if r.inside.name == "none" {
+		return
 	}
-	copy(k.Content[:], b)
-	return k, nil
+	s.cache = o.Cache
+	k := cache.Key{Kind: "pack", Content: sha256.Sum256([]byte(r.kver)), Params: s.params}
+	s.pack = s.cache.OpenPack(k)
+	missing := 0
+	for _, c := range r.modules {
+		e, ok := s.tree.known[c.Module.Path]
+		if sum, err := unhex(e.SHA256); !ok || err != nil || !s.pack.Has(sum) {
+			missing++
+		}
+	}
+	if missing > fewModules {
+		s.packed = s.cache.NewPack(k)
+	}
 }
 
-// facts reads a module unless it is known. data is nil if it was not read.
-func (s *moduleSource) facts(from, path string) (f moduleFacts, data []byte, err error) {
+// close ends the use of the cache; what was made is kept if all went well.
+func (s *moduleSource) close(well bool) {
+	if well {
+		s.packed.Commit(s.pack)
+	} else {
+		s.packed.Abort()
+	}
+	s.pack.Close()
+}
+
+// keep is told of each packed module, in their order.
+func (s *moduleSource) keep(p packed) {
+	if s.packed != nil {
+		if sum, err := unhex(p.SHA256); err == nil {
+			s.packed.Add(sum, p.Compressed)
+		}
+	}
+	b := p.Compressed
+	s.bufs.Put(&b)
+}
+
+func (s *moduleSource) buf() []byte {
+	if b, ok := s.bufs.Get().(*[]byte); ok {
+		return (*b)[:0]
+	}
+	return nil
+}
+
+func unhex(sum string) (out [32]byte, err error) {
+	if n, err := hex.Decode(out[:], []byte(sum)); err != nil || n != len(out) || len(sum) != 2*len(out) {
+		return out, fmt.Errorf("%q is no sha256", sum)
+	}
+	return out, nil
+}
+
+// facts reads a module unless it is known, into buf if it can. data is nil if it
+// was not read.
+func (s *moduleSource) facts(from, path string, buf *[]byte) (f moduleFacts, data []byte, err error) {
 	fi, err := os.Stat(from)
 	if err != nil {
 		return f, nil, inputError{fmt.Errorf("read kernel module: %w", err)}
 	}
 	f, ok := s.tree.get(path, fi)
 	if !ok {
-		if data, err = readModule(from); err != nil {
+		if data, err = readModule(from, buf); err != nil {
 			return f, nil, err
 		}
 		firmware, machine, err := moduleInfo(data)
@@ -166,36 +221,38 @@ func (s *moduleSource) facts(from, path string) (f moduleFacts, data []byte, err
 	return f, data, nil
 }
 
-// pack returns a module compressed by itself.
-func (s *moduleSource) pack(ctx context.Context, m *moduleCompressor, from string, c chosen) (packed, error) {
-	f, data, err := s.facts(from, c.Module.Path)
+// module returns a module compressed by itself.
+func (s *moduleSource) module(ctx context.Context, m *moduleCompressor, from string, c chosen) (packed, error) {
+	f, data, err := s.facts(from, c.Module.Path, &m.buf)
 	if err != nil {
 		return packed{}, err
 	}
 	p := packed{moduleFacts: f, From: from, Why: c.Why}
-	keep := s.cache != nil && m.codec.name != "none"
-	var k cache.Key
-	if keep {
-		if k, err = s.key(f.SHA256); err != nil {
+	k := cache.Key{Kind: "module", Params: s.params}
+	if s.cache != nil {
+		if k.Content, err = unhex(f.SHA256); err != nil {
 			return p, err
 		}
-		if b, ok := s.cache.Get(k); ok {
-			p.Compressed = b
+		var ok bool
+		if p.Compressed, ok = s.pack.Get(k.Content, s.buf()); ok {
+			return p, nil
+		}
+		if p.Compressed, ok = s.cache.Get(k); ok {
 			return p, nil
 		}
 	}
 	if data == nil {
-		if data, err = readModule(from); err != nil {
+		if data, err = readModule(from, &m.buf); err != nil {
 			return p, err
 		}
 		if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != f.SHA256 {
 			return p, fmt.Errorf("kernel module %s changed while it was read; build again", from)
 		}
 	}
-	if p.Compressed, err = m.compress(ctx, data); err != nil {
+	if p.Compressed, err = m.compress(ctx, data, s.buf()); err != nil {
 		return p, fmt.Errorf("compress kernel module %s: %w", from, err)
 	}
-	if keep {
+	if s.packed == nil {
 		s.cache.Put(k, p.Compressed)
 	}
 	return p, nil

@@ -5,7 +5,7 @@
 // out of date, only unused. A store is a folder of one user, mode 0700:
 //
 //	CACHEDIR.TAG        backup programs leave the folder out (not in one that was there before)
-//	3f/09c2...-module   a unit: header (see entry.go) and bytes
+//	3f/09c2...-module   a unit: header (see entry.go) and bytes, or a pack (see pack.go)
 //	tmp-123456          a unit while it is written
 //
 // Any number of processes may use a store at once, without locks: a unit appears
@@ -220,7 +220,12 @@ func (c *Cache) Put(k Key, data []byte) {
 		c.fail(err)
 		return
 	}
-	if c.usage.Add(int64(len(data))+headerSize) > c.max/8 && c.trimming.TryLock() {
+	c.grown(int64(len(data)) + headerSize)
+}
+
+// grown counts what was put and looks after the bound now and then.
+func (c *Cache) grown(n int64) {
+	if c.usage.Add(n) > c.max/8 && c.trimming.TryLock() {
 		defer c.trimming.Unlock()
 		c.usage.Store(0)
 		if _, err := c.trim(c.max); err != nil {
@@ -232,12 +237,7 @@ func (c *Cache) Put(k Key, data []byte) {
 // write makes the unit appear whole. A Clean by another process may take the
 // temporary file or the folder away at any time; then there is no unit.
 func (c *Cache) write(path string, id [32]byte, data []byte) error {
-	f, err := os.CreateTemp(c.dir, tmpPrefix+"*")
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = os.MkdirAll(c.dir, 0o700); err == nil {
-			f, err = os.CreateTemp(c.dir, tmpPrefix+"*")
-		}
-	}
+	f, err := c.createTemp()
 	if err != nil {
 		return err
 	}
@@ -247,14 +247,7 @@ func (c *Cache) write(path string, id [32]byte, data []byte) error {
 		err = cerr
 	}
 	if err == nil {
-		if err = os.Rename(tmp, path); errors.Is(err, fs.ErrNotExist) {
-			if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
-				err = os.Rename(tmp, path)
-			}
-		}
-		if errors.Is(err, fs.ErrNotExist) {
-			err = nil
-		}
+		err = place(tmp, path)
 	}
 	if err != nil {
 		os.Remove(tmp) // it is cleared away when it is old

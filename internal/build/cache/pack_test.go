@@ -1,0 +1,151 @@
+package cache
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+var packKey = Key{Kind: "pack", Content: sha256.Sum256([]byte("6.1.0")), Params: "zstd 3"}
+
+func name(i int) [32]byte { return sha256.Sum256([]byte(fmt.Sprint(i))) }
+
+func TestPack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		dir, err := os.MkdirTemp("", "pack-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+		c, err := Open(filepath.Join(dir, "c"), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p := c.OpenPack(packKey); p != nil || p.Has(name(0)) {
+			t.Fatal("a pack in an empty store")
+		}
+		want := map[[32]byte][]byte{}
+		var old *Pack
+		for round := range rapid.IntRange(1, 3).Draw(t, "rounds") {
+			w := c.NewPack(packKey)
+			for i := range rapid.IntRange(0, 20).Draw(t, "pieces") {
+				n := name(100*round + i/2) // some twice: the first one stays
+				b := rapid.SliceOfN(rapid.Byte(), 0, 500).Draw(t, "data")
+				w.Add(n, b)
+				if _, ok := want[n]; !ok {
+					want[n] = b
+				}
+			}
+			w.Commit(old)
+			old.Close()
+			if old = c.OpenPack(packKey); old == nil {
+				t.Fatalf("no pack: %s", c.Notice())
+			}
+			buf := make([]byte, 0, 100)
+			for n, b := range want {
+				got, ok := old.Get(n, buf)
+				if !ok || !bytes.Equal(got, b) || !old.Has(n) {
+					t.Fatalf("%x: %v, %d bytes for %d", n[:4], ok, len(got), len(b))
+				}
+			}
+			if old.Has(name(-1)) {
+				t.Fatal("a piece that nobody put")
+			}
+		}
+		old.Close()
+		if tmp, err := filepath.Glob(filepath.Join(dir, "c/tmp-*")); err != nil || len(tmp) > 0 {
+			t.Fatalf("left over: %v %v", tmp, err)
+		}
+		if s, err := c.Stats(); err != nil || s.Entries != 1 || s.Kinds["pack"].Entries != 1 {
+			t.Fatalf("%+v %v", s, err)
+		}
+	})
+}
+
+// TestPackDamaged: whatever is changed in a pack's file, no piece comes back
+// changed, and a pack that is seen to be damaged is gone.
+func TestPackDamaged(t *testing.T) {
+	c := open(t, t.TempDir(), 0)
+	path := c.path(packKey, packKey.id())
+	rapid.Check(t, func(t *rapid.T) {
+		want := map[[32]byte][]byte{}
+		w := c.NewPack(packKey)
+		for i := range rapid.IntRange(1, 8).Draw(t, "pieces") {
+			want[name(i)] = rapid.SliceOfN(rapid.Byte(), 1, 60).Draw(t, "data")
+			w.Add(name(i), want[name(i)])
+		}
+		w.Commit(nil)
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch at := rapid.IntRange(0, len(b)-1).Draw(t, "at"); rapid.IntRange(0, 2).Draw(t, "how") {
+		case 0:
+			b[at] ^= byte(rapid.IntRange(1, 255).Draw(t, "bits"))
+		case 1:
+			b = b[:at]
+		case 2:
+			b = append(b, b[at])
+		}
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := c.OpenPack(packKey)
+		missing := 0
+		for n, data := range want {
+			if got, ok := p.Get(n, nil); !ok {
+				missing++
+			} else if !bytes.Equal(got, data) {
+				t.Fatal("a changed piece is a hit")
+			}
+		}
+		p.Close()
+		if missing == 0 {
+			t.Fatal("the change was not seen")
+		}
+		if _, err := os.Stat(path); err == nil {
+			t.Fatal("a damaged pack stays")
+		}
+	})
+}
+
+func TestPackBounds(t *testing.T) {
+	c := open(t, t.TempDir(), 8000)
+	big := c.NewPack(packKey)
+	big.Add(name(1), make([]byte, 9000))
+	big.Commit(nil)
+	if p := c.OpenPack(packKey); p != nil {
+		t.Error("a pack above the store's bound")
+	}
+	w := c.NewPack(packKey)
+	w.Add(name(1), make([]byte, 600))
+	w.Commit(nil)
+	old := c.OpenPack(packKey)
+	w = c.NewPack(packKey)
+	w.Add(name(2), make([]byte, 600))
+	w.Commit(old) // both are more than an eighth: the old piece goes
+	old.Close()
+	p := c.OpenPack(packKey)
+	if p.Has(name(1)) || !p.Has(name(2)) {
+		t.Errorf("old %v, new %v", p.Has(name(1)), p.Has(name(2)))
+	}
+	p.Close()
+	w = c.NewPack(packKey)
+	w.Add(name(3), nil)
+	w.Abort()
+	if tmp, err := filepath.Glob(filepath.Join(c.dir, "tmp-*")); err != nil || len(tmp) > 0 {
+		t.Errorf("left over: %v %v", tmp, err)
+	}
+	if n := c.Notice(); n != "" {
+		t.Error(n)
+	}
+	var none *Cache
+	if none.OpenPack(packKey).Has(name(1)) || none.NewPack(packKey) != nil {
+		t.Error("no cache holds something")
+	}
+}

@@ -1,0 +1,218 @@
+package build
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"bareroot/internal/bootset"
+)
+
+// fileOutput makes one ramdisk: all segments, one after the other. Each is
+// padded to 4 bytes, so that plain ones start where the kernel finds them.
+type fileOutput struct {
+	path  string
+	force bool
+	work  folder
+	join  *joiner
+}
+
+func (f *fileOutput) name() string { return f.path }
+
+func (f *fileOutput) wantsKernel() bool { return false }
+
+func (f *fileOutput) check() error {
+	fi, err := os.Stat(f.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return inputError{err}
+	case !fi.Mode().IsRegular():
+		return inputError{fmt.Errorf("%s exists and is no regular file", f.path)}
+	case !f.force:
+		return fmt.Errorf("%s exists: %w without --force", f.path, ErrExists)
+	}
+	return nil
+}
+
+func (f *fileOutput) begin() (target, error) {
+	var err error
+	if f.work, err = newFolder(f.path); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(filepath.Join(f.work.path, "ramdisk"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return nil, plain(err)
+	}
+	f.join = &joiner{dir: f.work.path, file: file, memory: 16 << 20}
+	return f.join, nil
+}
+
+func (f *fileOutput) abort() {
+	if f.join != nil {
+		f.join.abort()
+	}
+	if f.work.path != "" {
+		os.RemoveAll(f.work.path)
+	}
+}
+
+func (f *fileOutput) finish(res *Result, _ []bootset.File) error {
+	res.Output = f.path
+	if err := f.join.finish(); err != nil {
+		return fmt.Errorf("write %s: %w", f.path, err)
+	}
+	if err := os.Rename(filepath.Join(f.work.path, "ramdisk"), f.path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(f.path))
+}
+
+// joiner writes parts that are made side by side into one file. The part whose
+// turn it is writes to the file itself, those that are early wait in memory, and
+// what does not fit there in a file of their own.
+type joiner struct {
+	dir    string
+	file   *os.File
+	memory int // what a part may hold there that is early
+
+	mu    sync.Mutex
+	next  int   // the part whose turn it is; below it all are in the file
+	err   error // the first thing that went wrong
+	parts [parts]joinedPart
+}
+
+type joinedPart struct {
+	j       *joiner
+	i       int
+	early   bytes.Buffer
+	spilled *os.File // what is before early, nil for nothing
+	done    bool     // it is closed, or does not come
+}
+
+func (j *joiner) create(part int, _ string) (io.WriteCloser, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	p := &j.parts[part]
+	p.j, p.i = j, part
+	return p, nil
+}
+
+func (j *joiner) skip(part int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if p := &j.parts[part]; p.j == nil {
+		p.done = true
+		j.advance()
+	}
+}
+
+// advance lets the next parts have their turn. The lock is held. What fails is
+// not tried again: some of it may be in the file.
+func (j *joiner) advance() error {
+	for j.next < len(j.parts) && j.parts[j.next].done && j.err == nil {
+		if j.err = j.parts[j.next].drain(); j.err == nil {
+			j.next++
+		}
+	}
+	return j.err
+}
+
+// drain writes what waited. The part has its turn.
+func (p *joinedPart) drain() error {
+	if p.spilled != nil {
+		_, err := p.spilled.Seek(0, io.SeekStart)
+		if err == nil {
+			_, err = io.Copy(p.j.file, p.spilled)
+		}
+		if err != nil {
+			return plain(err)
+		}
+		p.spilled.Close()
+		p.spilled = nil
+	}
+	if p.early.Len() > 0 {
+		_, err := p.early.WriteTo(p.j.file)
+		p.early = bytes.Buffer{}
+		return plain(err)
+	}
+	return nil
+}
+
+func (p *joinedPart) Write(b []byte) (int, error) {
+	p.j.mu.Lock()
+	turn, err := p.j.next == p.i, p.j.err
+	p.j.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	if turn { // until this part is closed, and only that ends it
+		if err := p.drain(); err != nil {
+			return 0, err
+		}
+		n, err := p.j.file.Write(b)
+		return n, plain(err)
+	}
+	if p.early.Len()+len(b) > p.j.memory {
+		if err := p.spill(); err != nil {
+			return 0, err
+		}
+	}
+	return p.early.Write(b)
+}
+
+// spill moves what is in memory into a file without a name.
+func (p *joinedPart) spill() error {
+	if p.spilled == nil {
+		f, err := os.CreateTemp(p.j.dir, "part-*")
+		if err != nil {
+			return plain(err)
+		}
+		p.spilled = f
+		if err := os.Remove(f.Name()); err != nil {
+			return plain(err)
+		}
+	}
+	_, err := p.early.WriteTo(p.spilled)
+	p.early.Reset()
+	return plain(err)
+}
+
+func (p *joinedPart) Close() error {
+	p.j.mu.Lock()
+	defer p.j.mu.Unlock()
+	if p.done {
+		return nil
+	}
+	p.done = true
+	return p.j.advance()
+}
+
+func (j *joiner) finish() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for i := range j.parts {
+		j.parts[i].done = true
+	}
+	err := j.advance()
+	if err == nil {
+		err = plain(j.file.Sync())
+	}
+	return errors.Join(err, j.file.Close())
+}
+
+// abort after finish does nothing.
+func (j *joiner) abort() {
+	j.file.Close()
+	for i := range j.parts {
+		if f := j.parts[i].spilled; f != nil {
+			f.Close()
+		}
+	}
+}
