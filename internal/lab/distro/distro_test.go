@@ -110,20 +110,20 @@ func TestPackaged(t *testing.T) {
 
 func TestForeign(t *testing.T) {
 	cache := t.TempDir()
-	if _, err := foreign(t.Context(), offline{}, releases[0], cache, "arm64", []string{"busybox-static"}); err == nil {
+	if _, err := foreign(t.Context(), offline{}, releases[0], cache, "arm64", true, []string{"busybox-static"}); err == nil {
 		t.Error("a tree came from nowhere")
 	}
-	k, err := foreign(t.Context(), archive{t}, releases[0], cache, "arm64", []string{"busybox-static"})
+	dir, err := foreign(t.Context(), archive{t}, releases[0], cache, "arm64", true, []string{"busybox-static"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k.Version != "6.1.0-2-amd64" || filepath.Dir(k.Root) != cache || !strings.HasPrefix(filepath.Base(k.Root), "debian-12-arm64-") {
+	if k, ok := in(dir); !ok || k.Version != "6.1.0-2-amd64" || filepath.Dir(k.Root) != cache || !strings.HasPrefix(filepath.Base(k.Root), "debian-12-arm64-") {
 		t.Errorf("%+v", k)
 	}
-	if again, err := foreign(t.Context(), offline{}, releases[0], cache, "arm64", []string{"busybox-static"}); err != nil || again != k {
-		t.Errorf("from the cache: %+v, %v", again, err)
+	if again, err := foreign(t.Context(), offline{}, releases[0], cache, "arm64", true, []string{"busybox-static"}); err != nil || again != dir {
+		t.Errorf("from the cache: %s, %v", again, err)
 	}
-	if _, err := foreign(t.Context(), offline{}, releases[0], cache, "arm64", nil); err == nil {
+	if _, err := foreign(t.Context(), offline{}, releases[0], cache, "arm64", true, nil); err == nil {
 		t.Error("other packages came from the same tree")
 	}
 	left, err := filepath.Glob(filepath.Join(cache, ".foreign-*"))

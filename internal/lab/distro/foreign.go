@@ -28,7 +28,12 @@ func Foreign(ctx context.Context, cacheDir, arch string, packages ...string) (Fo
 	}
 	var k Found
 	if err == nil {
-		k, err = foreign(ctx, hosttool.Host{}, rel, cacheDir, arch, packages)
+		var dir string
+		dir, err = foreign(ctx, hosttool.Host{}, rel, cacheDir, arch, true, packages)
+		ok := false
+		if k, ok = in(dir); err == nil && !ok {
+			err = fmt.Errorf("%s is incomplete; remove it", dir)
+		}
 	}
 	if err != nil {
 		return Found{}, fmt.Errorf("get a kernel and packages for %s: %w", arch, err)
@@ -36,67 +41,97 @@ func Foreign(ctx context.Context, cacheDir, arch string, packages ...string) (Fo
 	return k, nil
 }
 
-func foreign(ctx context.Context, run hosttool.Runner, rel Release, cacheDir, arch string, packages []string) (Found, error) {
+// Packages is Foreign without the kernel, for architectures whose programs the
+// host's kernel runs, too (i386). It returns the tree.
+func Packages(ctx context.Context, cacheDir, arch string, packages ...string) (string, error) {
+	rel, err := Detect()
+	if err == nil && rel.ID != "debian" {
+		err = fmt.Errorf("only Debian has other architectures in the same archive, not %s", rel.ID)
+	}
+	if err == nil {
+		cacheDir, err = filepath.Abs(cacheDir)
+	}
+	dir := ""
+	if err == nil {
+		dir, err = foreign(ctx, hosttool.Host{}, rel, cacheDir, arch, false, packages)
+	}
+	if err != nil {
+		return "", fmt.Errorf("get packages for %s: %w", arch, err)
+	}
+	return dir, nil
+}
+
+// foreign returns the tree, which is there whole or not at all.
+func foreign(ctx context.Context, run hosttool.Runner, rel Release, cacheDir, arch string, kernel bool, packages []string) (string, error) {
 	sum := sha256.Sum256([]byte(strings.Join(packages, " ")))
 	dir := filepath.Join(cacheDir, fmt.Sprintf("%s-%s-%s-%x", rel.ID, rel.Version, arch, sum[:4]))
-	if k, ok := in(dir); ok {
-		return k, nil
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
 	}
 	if err := os.MkdirAll(cacheDir, 0o755); err != nil {
-		return Found{}, err
+		return "", err
 	}
 	tmp, err := os.MkdirTemp(cacheDir, ".foreign-")
 	if err != nil {
-		return Found{}, err
+		return "", err
 	}
 	defer os.RemoveAll(tmp)
 	conf, err := privateApt(tmp, rel, arch)
 	if err != nil {
-		return Found{}, err
+		return "", err
 	}
 	apt := func(dir string, args ...string) ([]byte, error) {
 		return run.Run(ctx, hosttool.Cmd{Args: args, Dir: dir, Env: []string{"APT_CONFIG=" + conf}})
 	}
 	if _, err := apt(tmp, "apt-get", "-q", "update"); err != nil {
-		return Found{}, err
+		return "", err
 	}
-	meta := "linux-image-" + arch
-	out, err := apt(tmp, "apt-cache", "depends", "--important", meta)
-	if err != nil {
-		return Found{}, err
+	var from []string
+	if kernel {
+		debs := filepath.Join(tmp, "debs")
+		if err := downloadKernel(apt, tmp, debs, "linux-image-"+arch); err != nil {
+			return "", err
+		}
+		from = append(from, debs)
 	}
-	kernel := kernelPackages(string(out))
-	if len(kernel) == 0 {
-		return Found{}, fmt.Errorf("the package lists name no kernel for %s", meta)
-	}
-	debs := filepath.Join(tmp, "debs")
-	// Without the kernel's dependencies, which are programs to install it.
-	if _, err := apt(debs, append([]string{"apt-get", "-q", "download"}, kernel...)...); err != nil {
-		return Found{}, err
-	}
-	from := []string{debs}
 	if len(packages) > 0 {
 		args := append([]string{"apt-get", "-q", "-y", "--no-install-recommends", "--download-only", "install"}, packages...)
 		if _, err := apt(tmp, args...); err != nil {
-			return Found{}, err
+			return "", err
 		}
 		from = append(from, filepath.Join(tmp, "cache/archives"))
 	}
 	root := filepath.Join(tmp, "root")
 	if err := extract(ctx, run, root, from...); err != nil {
-		return Found{}, err
+		return "", err
+	}
+	if kernel {
+		if err := index(ctx, run, root); err != nil {
+			return "", err
+		}
 	}
 	if err := os.Chmod(root, 0o755); err != nil {
-		return Found{}, err
+		return "", err
 	}
 	if err := os.Rename(root, dir); err != nil && !errors.Is(err, unix.EEXIST) && !errors.Is(err, unix.ENOTEMPTY) {
-		return Found{}, err
+		return "", err
 	}
-	k, ok := in(dir) // ours, or that of another process that was faster
-	if !ok {
-		return Found{}, fmt.Errorf("%s is incomplete; remove it", dir)
+	return dir, nil // ours, or that of another process that was faster
+}
+
+// downloadKernel gets the newest kernel that the meta package depends on,
+// without its dependencies, which are programs to install it.
+func downloadKernel(apt func(dir string, args ...string) ([]byte, error), tmp, debs, meta string) error {
+	out, err := apt(tmp, "apt-cache", "depends", "--important", meta)
+	if err != nil {
+		return err
 	}
-	return k, nil
+	kernel := kernelPackages(string(out))
+	if len(kernel) == 0 {
+		return fmt.Errorf("the package lists name no kernel for %s", meta)
+	}
+	_, err = apt(debs, append([]string{"apt-get", "-q", "download"}, kernel...)...)
+	return err
 }
 
 // privateApt makes a state of apt of its own in dir, in which nothing is

@@ -120,11 +120,14 @@ func unpack(ctx context.Context, run hosttool.Runner, dir string, names []string
 	if _, err := run.Run(ctx, hosttool.Cmd{Args: get, Dir: debs}); err != nil {
 		return err
 	}
-	return extract(ctx, run, filepath.Join(dir, "root"), debs)
+	root := filepath.Join(dir, "root")
+	if err := extract(ctx, run, root, debs); err != nil {
+		return err
+	}
+	return index(ctx, run, root)
 }
 
-// extract makes root of the packages in the folders debs, with the indexes of
-// its one kernel.
+// extract makes root of the packages in the folders debs.
 func extract(ctx context.Context, run hosttool.Runner, root string, debs ...string) error {
 	if err := os.Mkdir(root, 0o755); err != nil {
 		return err
@@ -140,6 +143,11 @@ func extract(ctx context.Context, run hosttool.Runner, root string, debs ...stri
 			}
 		}
 	}
+	return nil
+}
+
+// index makes the indexes of the modules of the one kernel below root.
+func index(ctx context.Context, run hosttool.Runner, root string) error {
 	images, err := filepath.Glob(filepath.Join(root, "boot/vmlinuz-*"))
 	if err != nil || len(images) != 1 {
 		return fmt.Errorf("the packages hold %d kernels, expected 1", len(images))
