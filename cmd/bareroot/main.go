@@ -65,6 +65,7 @@ func newRootCommand(e *env) *cobra.Command {
 		newOrderCommand(e),
 		newImageCommand(e),
 		newBootCommand(e),
+		newCmdlineCommand(e),
 		newStatusCommand(e),
 		newPageCommand(e),
 		newServeCommand(e),

@@ -45,5 +45,10 @@ means yes whatever follows it. Yes or no: 0, no and off are no, everything else 
 			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", name, d.Takes(), d.Default, d.Stage, d.Status.Text(), d.From, strings.ReplaceAll(meaning, "|", "\\|"))
 		}
 	}
+	b.WriteString("\n## Forms of root=\n\n| Root | Forms | Status |\n|---|---|---|\n")
+	for _, k := range RootKinds() {
+		fmt.Fprintf(&b, "| %s | `%s` | %s |\n", k.Name, strings.Join(k.Forms, "` `"), k.Status.Text())
+	}
+	b.WriteString("\nzfs: is refused, with what to do instead; so are gpt-auto, fstab and tmpfs. `netroot=` takes the forms on the network.\n")
 	return b.String()
 }
