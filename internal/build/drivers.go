@@ -48,15 +48,19 @@ func (r *recipe) pickModules(o *Options, h *host.Host) error {
 		// The generic set and this machine's modules stand for what features
 		// have by default; a list of modules stands for itself.
 		switch {
-		case o.listed() && w.Level < byName,
+		case o.listed() && w.Level < byHost,
 			(generic || own) && w.Level == byDefault,
 			generic && w.When == feature.Default,
 			own && w.When == feature.Default && w.Level < byName:
 			continue
 		}
 		why := "feature " + w.Name
-		if err := s.words(w.Modules, why, "", false); err != nil {
-			return err
+		// Of what the root needs the machine itself was asked, ciphers and levels
+		// of RAID as well; another's come along unless the mode is strict.
+		if !(own && w.Level == byHost && o.hostonlyMode() == host.Strict) {
+			if err := s.words(w.Modules, why, "", false); err != nil {
+				return err
+			}
 		}
 		if err := s.words(w.Required, why, "feature "+w.Name+" needs", len(r.index.Modules()) > 0); err != nil {
 			return err

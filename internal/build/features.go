@@ -21,7 +21,8 @@ type level int
 const (
 	byDefault level = iota
 	byRole          // from here on, what it lacks is an error
-	byName          // or this machine's root needs it: its own modules come in whatever the list
+	byHost          // this machine's root needs it; from here on its own modules come in whatever the list
+	byName
 )
 
 // wantedFeatures resolves names, aliases and needs. What of it can be had is
@@ -112,7 +113,7 @@ func wantedFeatures(o *Options, hostFeatures []string) ([]wanted, []string, erro
 			notices = append(notices, fmt.Sprintf("this machine's root needs %s, for which there is no feature", n))
 			continue
 		}
-		if err := add(f.Name, "this machine's root needs it", byName); err != nil {
+		if err := add(f.Name, "this machine's root needs it", byHost); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -37,7 +37,7 @@ type Host struct {
 
 	devices     []device
 	inners      []inner
-	loaded      []string
+	loaded      []loaded
 	running     []string      // words of the running kernel's command line
 	filesystems []*Filesystem // all that the boot needs, Root first
 	stack       stack

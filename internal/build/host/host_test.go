@@ -34,7 +34,7 @@ func TestMachines(t *testing.T) {
 				m.link(hid+"/input/input5/subsystem", "sys/class/input")
 				m.mounted(m.dev(part), "/", "ext4", "/dev/nvme0n1p2", "rw")
 				m.file("run/udev/data/b"+m.dev(part), "S:disk/by-uuid/x\nE:ID_FS_UUID=0a1b-root\n")
-				m.file("proc/modules", "ext4 1 1 - Live 0x0\nsnd_hda_intel 1 0 - Live 0x0\nxts 1 0 - Live 0x0\n")
+				m.file("proc/modules", "ext4 1 1 - Live 0x0\nsnd_hda_intel 1 1 - Live 0x0\nxts 1 1 - Live 0x0\nxfs 1 1 - Live 0x0\nraid1 1 0 - Live 0x0\n")
 			},
 			strict: []string{"!ext4", "hid_generic", "!nvme", "usbhid", "xhci_pci", "xts"},
 			why: map[string]string{
@@ -75,11 +75,11 @@ func TestMachines(t *testing.T) {
 				m.link("sys/fs/btrfs/be-uuid/devices/nvme0n1", b)
 				m.file("sys/fs/btrfs/features/raid1", "1")
 				m.mounted("0:29", "/@", "btrfs", "/dev/sda2", "rw,space_cache,subvolid=256,subvol=/@")
-				m.file("etc/fstab", "# root\nUUID=be-uuid / btrfs defaults,compress=zstd,x-systemd.growfs 0 0\n")
+				m.file("etc/fstab", "# root\nUUID=be-uuid / btrfs defaults,compress=zstd:1,x-systemd.growfs 0 0\n")
 			},
 			strict: []string{"!ahci", "!btrfs", "!nvme", "!sd_mod"},
 			why:    map[string]string{"nvme": "drives /dev/nvme0n1, under the root filesystem"},
-			words:  []string{"root=UUID=be-uuid", "rootfstype=btrfs", "rootflags=compress=zstd,subvol=/@"},
+			words:  []string{"root=UUID=be-uuid", "rootfstype=btrfs", "rootflags=compress=zstd:1,subvol=/@"},
 		},
 		"NFS root over the second of two NICs, booted by ip=": {
 			make: func(m *machine) {
@@ -248,6 +248,7 @@ func TestSloppy(t *testing.T) {
 	m.mounted(m.dev(m.block(pci+"/nvme/nvme0/nvme0n1")), "/", "ext4", "/dev/nvme0n1", "rw")
 	m.device("pci0000:00/0000:00:1f.3", "pci:v00008086d0000A170sv0sd0bc04sc03i00", "snd_hda_intel")
 	m.nic(m.device("pci0000:00/0000:00:03.0", "pci:v00008086d0000153Asv0sd0bc02sc00i00", "e1000e"), "eth0", "52:54:00:00:00:01")
+	m.file("proc/modules", "raid1 1 0 - Live 0x0\n")
 	why := map[string]string{}
 	for _, mod := range m.read().Modules(kernel(t), Sloppy) {
 		why[mod.Name] = mod.Why
@@ -256,7 +257,7 @@ func TestSloppy(t *testing.T) {
 		"nvme": "drives /dev/nvme0n1, under the root filesystem", "ext4": "filesystem of /", "e1000e": "drives eth0",
 		"xfs": "another filesystem may be plugged in", "btrfs": "another filesystem may be plugged in", "vfat": "another filesystem may be plugged in",
 		"usbhid": "another keyboard may be plugged in", "hid_generic": "another keyboard may be plugged in", "hid_apple": "another keyboard may be plugged in",
-		"xhci_pci": "another USB port may be used", "virtio_pci": "the machine may be moved to another hypervisor", "xts": "a cipher or checksum may be asked for by name",
+		"raid1": "loaded on this machine", "xhci_pci": "another USB port may be used", "virtio_pci": "the machine may be moved to another hypervisor", "xts": "a cipher or checksum may be asked for by name",
 	}
 	if d := cmp.Diff(want, why); d != "" {
 		t.Errorf("(-want +got):\n%s", d)

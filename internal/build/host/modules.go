@@ -59,9 +59,12 @@ func (h *Host) want(x *kmod.Index, mode string) *wanted {
 		h.wantNIC(w, n)
 	}
 	h.wantDevices(w, mode)
-	for _, name := range h.loaded {
-		if relevantLoaded(x, name) {
-			w.add(false, "loaded on this machine", name)
+	if len(h.stack.nets)+len(h.stack.iscsi) > 0 {
+		w.add(false, "the network to the root", "af_packet", "ipv6")
+	}
+	for _, m := range h.loaded {
+		if relevantLoaded(x, m, mode) {
+			w.add(false, "loaded on this machine", m.Name)
 		}
 	}
 	if mode != Strict {

@@ -102,9 +102,24 @@ func TestNFSSource(t *testing.T) {
 	}
 }
 
+func TestParseModules(t *testing.T) {
+	got := parseModules(`xor 24576 2 async_xor,btrfs, Live 0x0
+raid10 65536 0 - Live 0x0
+ext4 983040 1 - Live 0x0
+dm_mod 184320 3 dm_crypt, Live 0x0
+sunrpc 700000 2 nfs,[permanent], Live 0x0
+old 4096 - - Live 0x0
+short
+`)
+	want := []loaded{{"dm_mod", true}, {"ext4", true}, {"old", true}, {"raid10", false}, {"sunrpc", true}, {"xor", false}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestKept(t *testing.T) {
 	for in, want := range map[string]string{
-		"defaults": "", "rw,subvol=@,x-systemd.automount,noatime": "subvol=@,noatime", "_netdev,vers=4.2,nolock": "vers=4.2,nolock", "errors=remount-ro": "", "": "",
+		"defaults": "", "rw,subvol=@,x-systemd.automount,noatime": "subvol=@,noatime", "compress=zstd:1": "compress=zstd:1", "_netdev,vers=4.2,nolock": "vers=4.2,nolock", "errors=remount-ro": "", "": "",
 	} {
 		if got := kept(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
@@ -126,6 +141,7 @@ func FuzzParsers(f *testing.F) {
 			}
 		}
 		parseSwaps(s)
+		parseModules(s)
 		for _, r := range append(parseRoutes(s), parseRoutes6(s)...) {
 			if !r.Prefix.IsValid() {
 				t.Errorf("route %v is not valid", r)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"bareroot/internal/cmdline"
@@ -30,18 +31,45 @@ func read(root string) (*Host, error) {
 		h.Generic = true
 		h.notice("%s cannot be read (a container, or a kernel without modules); the generic set of modules is used", t.abs("proc/modules"))
 	}
-	for line := range strings.Lines(modules) {
-		if f := strings.Fields(line); len(f) > 0 {
-			h.loaded = append(h.loaded, f[0])
-		}
-	}
-	slices.Sort(h.loaded)
+	h.loaded = parseModules(modules)
 	h.running = cmdline.Split(t.line("proc/cmdline"))
 	h.readMounts(t)
 	h.readSwap(t)
 	h.readNetwork(t)
 	h.judge()
 	return h, nil
+}
+
+// loaded is a module of the running kernel.
+type loaded struct {
+	Name string
+	// Held: something other than a module uses it, a mount or a device for one.
+	Held bool
+}
+
+// parseModules reads /proc/modules: name, size, uses, the modules among them.
+func parseModules(text string) []loaded {
+	var out []loaded
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		if len(f) < 4 {
+			continue
+		}
+		uses, err := strconv.Atoi(f[2])
+		if err != nil {
+			uses = 0 // "-" of a kernel that cannot unload
+		}
+		m := loaded{Name: f[0], Held: err != nil}
+		if f[3] == "-" {
+			m.Held = m.Held || uses > 0
+		} else {
+			// "a,b," and at the end [permanent], which is no module.
+			m.Held = m.Held || uses > strings.Count(f[3], ",")-strings.Count(f[3], "[permanent],")
+		}
+		out = append(out, m)
+	}
+	slices.SortFunc(out, func(a, b loaded) int { return strings.Compare(a.Name, b.Name) })
+	return out
 }
 
 func (h *Host) notice(format string, args ...any) {

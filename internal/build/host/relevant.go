@@ -13,7 +13,8 @@ var never = [...]string{
 	"drivers/net/wireless/", "drivers/net/wwan/", "drivers/iio/", "drivers/staging/", "drivers/video/", "drivers/isdn/", "drivers/nfc/",
 	"drivers/hwmon/", "drivers/edac/", "drivers/powercap/", "drivers/thermal/", "drivers/leds/", "drivers/platform/x86/", "drivers/comedi/",
 	"drivers/accel/", "drivers/acpi/", "drivers/cpufreq/", "drivers/char/agp/", "drivers/parport/", "drivers/rtc/", "drivers/misc/",
-	"drivers/net/can/", "arch/x86/kvm/", "virt/", "arch/x86/events/", "drivers/dca/", "drivers/intel_th/", "drivers/hwtracing/",
+	"drivers/net/can/", "drivers/input/mouse/", "drivers/input/joystick/", "drivers/input/tablet/", "drivers/input/misc/",
+	"arch/x86/kvm/", "virt/", "arch/x86/events/", "drivers/dca/", "drivers/intel_th/", "drivers/hwtracing/",
 }
 
 // always are folders whose loaded modules may matter though no device asks
@@ -66,9 +67,16 @@ func relevant(file string) bool {
 	return !ok || !below(p, never[:])
 }
 
-func relevantLoaded(x *kmod.Index, name string) bool {
-	file, builtin, ok := x.Resolve(name)
+// relevantLoaded judges a module that is loaded, though perhaps no device asks
+// for it. The ramdisk that this machine booted with may have loaded many that
+// nothing uses (Debian's tries all levels of RAID), and filesystems other than
+// the root's are no business of a ramdisk: the strict mode leaves both out.
+func relevantLoaded(x *kmod.Index, m loaded, mode string) bool {
+	file, builtin, ok := x.Resolve(m.Name)
 	p, own := inTree(file)
+	if mode == Strict && (!m.Held || strings.HasPrefix(p, "fs/")) {
+		return false
+	}
 	return ok && !builtin && own && below(p, always[:]) && !below(p, servers[:])
 }
 

@@ -104,8 +104,10 @@ func (h *Host) rootWords() []string {
 	for _, r := range h.stack.nets {
 		if r.fs == fs {
 			word := "root=" + fs.Type + ":" + r.Server + ":" + r.Dir
-			if o := kept(fs.fstab.Options); o != "" {
-				word += ":" + o
+			// A colon would end the word's field.
+			colon := func(o string) bool { return strings.Contains(o, ":") }
+			if o := slices.DeleteFunc(strings.Split(kept(fs.fstab.Options), ","), colon); len(o) > 0 && o[0] != "" {
+				word += ":" + strings.Join(o, ",")
 			}
 			return []string{word}
 		}
@@ -156,7 +158,7 @@ func kept(options string) string {
 	for o := range strings.SplitSeq(options, ",") {
 		key, _, _ := strings.Cut(o, "=")
 		switch {
-		case o == "", strings.HasPrefix(o, "x-"), strings.ContainsAny(o, " \t\"':"):
+		case o == "", strings.HasPrefix(o, "x-"), strings.ContainsAny(o, " \t\"'"):
 		case slices.Contains([]string{"defaults", "ro", "rw", "auto", "noauto", "nofail", "_netdev", "user", "users", "nouser", "comment", "errors"}, key):
 		default:
 			out = append(out, o)
