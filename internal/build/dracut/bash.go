@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // bashScript sources the files that are its arguments and prints the variables
@@ -30,6 +31,11 @@ func source(ctx context.Context, files, names []string, vars map[string]string, 
 	bash, err := exec.LookPath("bash")
 	if err != nil {
 		return nil, fmt.Errorf("%w: bash is needed to read it and is not installed", what)
+	}
+	for _, f := range files {
+		if err := trusted(f); err != nil {
+			return nil, fmt.Errorf("%w: bash is needed to read the configuration, and it would run %s, which %w", what, f, err)
+		}
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -65,6 +71,25 @@ func source(ctx context.Context, files, names []string, vars map[string]string, 
 		return nil, fmt.Errorf("read the configuration with bash: it ended before all of %s were read: %w", strings.Join(files, ", "), errors.Join(err, readErr))
 	}
 	return parseDeclare(string(all), stringSet(names))
+}
+
+// trusted says why a file is not to be run: whoever may write it would be who
+// builds the ramdisk.
+func trusted(name string) error {
+	fi, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok:
+		return errors.New("has no owner")
+	case st.Uid != 0 && int(st.Uid) != os.Geteuid():
+		return fmt.Errorf("belongs to user %d and not to root", st.Uid)
+	case fi.Mode().Perm()&0o002 != 0:
+		return errors.New("anyone may write")
+	}
+	return nil
 }
 
 func stringSet(words []string) map[string]bool {

@@ -165,6 +165,52 @@ func TestBash(t *testing.T) {
 	}
 }
 
+// TestUntrusted: a file that others may write is read and never run.
+func TestUntrusted(t *testing.T) {
+	for name, tc := range map[string]struct {
+		mode os.FileMode
+		uid  int
+		want string
+	}{
+		"root's":         {0o644, 0, ""},
+		"the group's":    {0o664, 0, ""},
+		"world-writable": {0o666, 0, "which anyone may write"},
+		"another user's": {0o644, 4242, "which belongs to user 4242 and not to root"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			f := put(t, root, "etc/dracut.conf", "hostonly=yes\n")
+			ran := filepath.Join(root, "ran")
+			put(t, root, "etc/dracut.conf.d/x.conf", "touch "+ran+"\n")
+			if err := os.Chmod(f, tc.mode); err != nil {
+				t.Fatal(err)
+			}
+			if tc.uid != 0 && os.Geteuid() != 0 {
+				t.Skip("only root can give a file to another user")
+			}
+			if tc.uid != 0 {
+				if err := os.Chown(f, tc.uid, -1); err != nil {
+					t.Fatal(err)
+				}
+			}
+			a, err := Parse([]string{"--sysroot", root}, noEnv)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = ReadConf(t.Context(), a, io.Discard)
+			_, statErr := os.Stat(ran)
+			if tc.want == "" && (err != nil || statErr != nil) || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want) || statErr == nil) {
+				t.Errorf("%v, want %q; what it does: %v", err, tc.want, statErr)
+			}
+			// Plain ones are only read.
+			put(t, root, "etc/dracut.conf.d/x.conf", "compress=xz\n")
+			if c, err := ReadConf(t.Context(), a, io.Discard); err != nil || !c.Vars.yes("hostonly") || c.Vars.text("compress") != "xz" {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
 func TestConfFiles(t *testing.T) {
 	root := t.TempDir()
 	for _, f := range []string{

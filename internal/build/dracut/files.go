@@ -35,7 +35,9 @@ func (p *Plan) compress(a *Args, m Machine) error {
 		o.Compress = "zstd"
 		p.notice("%s cannot be written here: zstd instead", name)
 	default:
-		return fmt.Errorf("compressor %q is not known: there are gzip, xz, lz4, zstd and cat", strings.Join(words, " "))
+		p.notice("compressor %q is not known, there are gzip, xz, lz4, zstd and cat: the default is taken", strings.Join(words, " "))
+		o.Compress = orElse(map[string]string{"ng": "zstd"}[a.Compat], "gzip")
+		return nil
 	}
 	level := orElse(v.text("compress_level"), v.text("compress_level_"+name))
 	for _, w := range words[1:] {
@@ -59,7 +61,7 @@ func (p *Plan) compress(a *Args, m Machine) error {
 // files are those that the user names, and those that options stand for.
 func (p *Plan) files(a *Args, _ Machine) error {
 	v, o := p.Vars, &p.Build
-	o.Install = p.glob(v.list("install_items"))
+	o.Install = append(o.Install, p.glob(v.list("install_items"))...)
 	o.InstallOptional = p.glob(append(v.list("install_optional_items"), v.list("fscks")...))
 	for _, inc := range a.Include {
 		o.Include = append(o.Include, build.Include{Src: inc[0], Dst: inc[1]})
@@ -71,9 +73,12 @@ func (p *Plan) files(a *Args, _ Machine) error {
 		p.copyFirst("etc/lvm/lvm.conf", "etc/lvm/lvm.conf")
 	}
 	if key := v.text("sshkey"); key != "" {
-		o.Include = append(o.Include, build.Include{Src: key, Dst: key})
-		if _, err := os.Stat(key + ".pub"); err == nil {
-			o.Include = append(o.Include, build.Include{Src: key + ".pub", Dst: key + ".pub"})
+		for _, f := range []string{key, key + ".pub"} {
+			if _, err := os.Stat(f); err == nil {
+				o.Include = append(o.Include, build.Include{Src: f, Dst: f})
+			} else if f == key {
+				p.notice("--sshkey: %v", err)
+			}
 		}
 	}
 	if o.KernelOnly {
@@ -159,7 +164,8 @@ func (p *Plan) fstab(m Machine) error {
 		case len(f) == 1:
 			found, ok := m.Mount(f[0])
 			if !ok {
-				return fmt.Errorf("--mount %q: nothing is mounted there; give device, folder, type and options", l)
+				p.notice("--mount %q: nothing is mounted there, and the line is left out; give device, folder, type and options", l)
+				continue
 			}
 			f = slices.Clone(found)
 		case len(f) == 2:
@@ -191,7 +197,8 @@ func (p *Plan) fstab(m Machine) error {
 	for _, name := range v.list("add_fstab") {
 		text, err := os.ReadFile(name)
 		if err != nil {
-			return fmt.Errorf("--add-fstab: %w", err)
+			p.notice("--add-fstab: %v", err)
+			continue
 		}
 		b.Write(text)
 		if len(text) > 0 && text[len(text)-1] != '\n' {

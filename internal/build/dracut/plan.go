@@ -30,6 +30,7 @@ type Plan struct {
 
 	ShowModules bool
 	PrintSize   bool
+	Loginstall  string // folder for the list of what was taken from the host
 
 	Vars Vars // all variables, joined
 }
@@ -45,9 +46,10 @@ func NewPlan(a *Args, c *Conf, m Machine) (*Plan, error) {
 	p.Level = a.level(v)
 	p.Force = v.yes("force")
 	p.Logfile = v.text("logfile")
+	p.Loginstall = v.text("loginstall")
 	p.ShowModules, p.PrintSize = v.yes("show_modules"), v.yes("printsize")
 	o := &p.Build
-	o.TwoParts = true
+	o.TwoParts, o.GoOn = true, true
 	o.Sysroot = orElse(v.text("sysroot"), "/")
 	o.Kernel = v.text("kernel_image")
 	o.NoKernel, o.KernelOnly = v.yes("no_kernel"), v.yes("kernel_only")
@@ -152,7 +154,7 @@ func (a *Args) level(v Vars) int {
 func (p *Plan) hostonly(a *Args, _ Machine) error {
 	v := p.Vars
 	if s := v.text("stdloglvl"); s != "" {
-		if n, err := strconv.Atoi(s); err != nil || n < 0 || n > 6 {
+		if n, err := strconv.Atoi(s); err != nil || n < 0 {
 			return fmt.Errorf("log level %q is no number from 0 to 6", s)
 		}
 	}
@@ -168,6 +170,9 @@ func (p *Plan) hostonly(a *Args, _ Machine) error {
 		return fmt.Errorf("hostonly mode %q: there are sloppy and strict", mode)
 	}
 	o.NoHostCmdline = o.Hostonly && v.text("hostonly_cmdline") == "no"
+	if policy := v.text("persistent_policy"); policy != "" && policy != "mapper" && !isDir("/dev/disk/"+policy) {
+		p.notice("--persistent-policy %s: there is no folder /dev/disk/%s", policy, policy)
+	}
 	return nil
 }
 
@@ -222,26 +227,28 @@ func newest(dir string) string {
 	return slices.MaxFunc(names, compareNames)
 }
 
-// firmware is the one folder to read. Those that the kernel looks into below it
-// by itself are not worth a word.
+// firmware are the folders to read that are there, without those that are looked
+// into anyway, below one of the others.
 func (p *Plan) firmware(kver string) string {
 	dirs := strings.FieldsFunc(strings.Join(p.Vars.list("fw_dir"), ":"), func(r rune) bool { return r == ':' })
-	dirs = slices.DeleteFunc(dirs, func(d string) bool {
-		for _, sub := range []string{"/updates/" + kver, "/updates", "/" + kver} {
-			if parent, ok := strings.CutSuffix(d, sub); ok && slices.Contains(dirs, parent) {
-				return true
-			}
+	var out []string
+	for _, d := range dirs {
+		below := slices.ContainsFunc([]string{"/updates/" + kver, "/updates", "/" + kver}, func(sub string) bool {
+			parent, ok := strings.CutSuffix(d, sub)
+			return ok && slices.Contains(dirs, parent)
+		})
+		switch {
+		case below:
+		case isDir(d):
+			out = append(out, d)
+		default:
+			p.notice("--fwdir: %s is not there", d)
 		}
-		return false
-	})
-	i := max(0, slices.IndexFunc(dirs, isDir))
-	if len(dirs) > 1 {
-		p.notice("--fwdir: only one folder of firmware is read: %s", dirs[i])
 	}
-	if len(dirs) == 0 {
-		return ""
+	if len(dirs) > 0 && len(out) == 0 {
+		p.Build.Firmware = []string{"none"}
 	}
-	return dirs[i]
+	return strings.Join(compact(out), ":")
 }
 
 // modules are the features, by dracut's names.
@@ -253,7 +260,7 @@ func (p *Plan) modules(*Args, Machine) error {
 		if name == "dracutmodules" && (slices.Equal(names, []string{"all"}) || slices.Equal(names, []string{"auto"})) {
 			return nil
 		}
-		w := &wanted{}
+		w := &wanted{Root: o.Sysroot, Hostonly: o.Hostonly}
 		if e := w.wants(names); e != nil && err == nil {
 			err = e
 		}
@@ -261,6 +268,7 @@ func (p *Plan) modules(*Args, Machine) error {
 			p.notice("%s", n)
 		}
 		o.AddDrivers = append(o.AddDrivers, w.Drivers...)
+		o.Install = append(o.Install, w.Programs...)
 		return w.Features
 	}
 	o.Features = translate("dracutmodules")
@@ -290,6 +298,7 @@ func (p *Plan) drivers(*Args, Machine) error {
 		}
 		return out
 	}
+	o.Remove = append(o.Remove, v.list("remove_items")...)
 	o.Drivers = names("drivers")
 	o.AddDrivers = append(o.AddDrivers, names("add_drivers")...)
 	o.ForceDrivers = names("force_drivers")

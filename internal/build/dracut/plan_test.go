@@ -30,6 +30,12 @@ var planCases = []struct {
 	{"foreman", []string{"discovery.img", "-m", "base-foreman network terminfo debug udev-rules ssh-server"}, ""},
 	{"rhel", []string{"--nomdadmconf", "--nolvmconf", "--xz", "--install", "/.buildstamp", "--no-early-microcode", "--add", "fips pollcdrom qemu qemu-net",
 		"--force", "boot/initramfs-4.18.0-284.el8.x86_64.img", "4.18.0-284.el8.x86_64"}, ""},
+	{"rhel-anaconda", []string{"--nomdadmconf", "--nolvmconf", "--xz", "--install", "/.buildstamp", "--no-early-microcode", "--add", "fips",
+		"--add", "anaconda pollcdrom qemu qemu-net prefixdevname-tools", "--force", "boot/initramfs-4.18.0-284.el8.x86_64.img", "4.18.0-284.el8.x86_64"}, "OTHERS"},
+	{"goes-on", []string{"--mount", "/nowhere", "--add-fstab", "/nonexistent", "--sshkey", "/nonexistent", "--compress", "rar", "-L", "9", "--persistent-policy", "by-nothing",
+		"--fwdir", "/nonexistent"}, ""},
+	{"firmware-several", []string{"--fwdir", "@/a:@/b", "--fwdir", "@/none @/b/updates"}, ""},
+	{"remove", []string{"--remove", "/a /b/*", "--loginstall", "/x"}, "remove_items+=\" /c \""},
 	{"modules", []string{"-m", "base systemd", "--add", "nfs drm", "--force-add", "lvm", "-o", "dash plymouth systemd-networkd btrfs url-lib lvm"}, ""},
 	{"modules-all", []string{"-m", "all"}, "dracutmodules=nfs"},
 	{"replaces-and-adds", []string{"-a", "lvm", "-m", "base", "-m", "nfs", "--filesystems", "ext4"}, "add_dracutmodules+=\" crypt \"\ndracutmodules=\"iscsi\"\nfilesystems=xfs\nomit_dracutmodules=\" multipath \""},
@@ -89,7 +95,14 @@ func TestPlan(t *testing.T) {
 			put(t, root, "key.pub", "")
 			put(t, root, "etc/mdadm/mdadm.conf", "")
 			put(t, root, "lib/modules/9.9/modules.dep", "")
+			put(t, root, "a/x", "")
+			put(t, root, "b/updates/x", "")
 			conf := tc.conf
+			if conf == "OTHERS" {
+				conf = ""
+				put(t, root, "usr/lib/dracut/modules.d/80anaconda/module-setup.sh", "exit 1\n")
+				put(t, root, "usr/lib/dracut/modules.d/71prefixdevname-tools/module-setup.sh", "exit 1\n")
+			}
 			if conf == "MKINITRD" {
 				conf = ""
 				put(t, root, "etc/sysconfig/mkinitrd", "MODULES=\"e1000 pcnet32\"\n")
@@ -131,7 +144,7 @@ func dump(p *Plan) string {
 	v := reflect.ValueOf(p.Build)
 	for i := range v.NumField() {
 		f, name := v.Field(i), v.Type().Field(i).Name
-		if !v.Type().Field(i).IsExported() || f.IsZero() || name == "Extra" || name == "TwoParts" {
+		if !v.Type().Field(i).IsExported() || f.IsZero() || name == "Extra" || name == "TwoParts" || name == "GoOn" {
 			continue
 		}
 		fmt.Fprintf(&b, "%s %v\n", name, f.Interface())
@@ -156,21 +169,23 @@ func TestPlanErrors(t *testing.T) {
 		"not here":         {[]string{"-a", "plymouth selinux"}, "", `module "selinux" cannot be installed: it is one of dracut's own that is not here yet`},
 		"in configuration": {nil, `add_dracutmodules+=" zfs "`, `module "zfs" cannot be found`},
 		"mode":             {[]string{"-H", "--hostonly-mode", "x"}, "", `hostonly mode "x"`},
-		"level":            {[]string{"-L", "7"}, "", `log level "7"`},
 		"kmoddir":          {[]string{"-k", "/lib/modules/1"}, "", "is not of kernel 9.9"},
 		"kmoddir parent":   {[]string{"-k", "/x/9.9"}, "", "is not in a folder lib/modules"},
 		"kver":             {[]string{"--kver", "../x"}, "", "no kernel version"},
+		"level":            {[]string{"-L", "x"}, "", `log level "x"`},
+		"anaconda, -H":     {[]string{"-H", "-a", "anaconda"}, "ANACONDA", "not for an image of one machine"},
 		"tmpdir":           {[]string{"--tmpdir", "/nonexistent"}, "", "--tmpdir /nonexistent"},
-		"compressor":       {[]string{"--compress", "rar"}, "", `compressor "rar"`},
 		"compress level":   {[]string{"--zstd", "--compress-level", "x"}, "", `compression level "x"`},
-		"mount":            {[]string{"--mount", "/nowhere"}, "", "nothing is mounted there"},
 		"mount, no type":   {[]string{"--mount", "/dev/a /b"}, "", "type is missing"},
-		"add-fstab":        {[]string{"--add-fstab", "/nonexistent"}, "", "--add-fstab"},
 		"uefi":             {nil, "uefi=yes", "uefi=yes in the configuration: UEFI executables"},
-		"remove":           {nil, "remove_items=/x", "remove_items=/x in the configuration"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := plan(t, t.TempDir(), tc.conf, tc.args, nil); err == nil || !strings.Contains(err.Error(), tc.want) {
+			root := t.TempDir()
+			if tc.conf == "ANACONDA" {
+				put(t, root, "usr/lib/dracut/modules.d/80anaconda/module-setup.sh", "exit 1\n")
+				tc.conf = ""
+			}
+			if _, err := plan(t, root, tc.conf, tc.args, nil); err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error %v, want %q", err, tc.want)
 			}
 		})

@@ -56,7 +56,7 @@ func Run(ctx context.Context, e Env, args []string) int {
 		return e.fail(nil, a.level(nil), err)
 	}
 	if a.Wants("list_modules") {
-		fmt.Fprintln(e.Stdout, strings.Join(ListModules(), "\n"))
+		fmt.Fprintln(e.Stdout, strings.Join(ListModules(a.value("sysroot")), "\n"))
 		return 0
 	}
 	if a.Wants("regenerate_all") {
@@ -71,10 +71,7 @@ func (e Env) one(ctx context.Context, a *Args, c *Conf) int {
 	if err != nil {
 		return e.fail(nil, a.level(c.Vars), err)
 	}
-	log, err := e.log(p)
-	if err != nil {
-		return e.fail(nil, p.Level, err)
-	}
+	log := e.log(p)
 	defer log.close()
 	switch {
 	case a.Wants("print_cmdline"):
@@ -106,23 +103,59 @@ func (e Env) one(ctx context.Context, a *Args, c *Conf) int {
 		return e.fail(log, p.Level, inDracutsWords(err))
 	}
 	e.report(p, res, log)
+	if p.Loginstall != "" {
+		if err := logInstall(ctx, p); err != nil {
+			return e.fail(log, p.Level, err)
+		}
+	}
 	return 0
 }
 
-// inDracutsWords names options in a sentence of the builder as dracut does.
+// logInstall lists the files that were taken from the host, a file for each
+// image.
+func logInstall(ctx context.Context, p *Plan) error {
+	files, _, err := build.Explain(ctx, p.Build)
+	if err != nil {
+		return fmt.Errorf("--loginstall: %w", err)
+	}
+	var from []string
+	for _, f := range files {
+		if f.Source != "" && f.Mode != "symlink" {
+			from = append(from, f.Source)
+		}
+	}
+	slices.Sort(from)
+	if err := os.MkdirAll(p.Loginstall, 0o755); err != nil {
+		return fmt.Errorf("--loginstall: %w", err)
+	}
+	name := filepath.Join(p.Loginstall, filepath.Base(p.Output)+".log")
+	if err := os.WriteFile(name, []byte(strings.Join(append(slices.Compact(from), ""), "\n")), 0o644); err != nil {
+		return fmt.Errorf("--loginstall: %w", err)
+	}
+	return nil
+}
+
+// inDracutsWords is dracutsWords for an error.
 func inDracutsWords(err error) error {
-	words := strings.NewReplacer("--modules-dir", "--kmoddir", "--firmware-dir", "--fwdir", "--kernel,", "--kernel-image,", "--kernel ", "--kernel-image ",
-		"--add-feature", "--add", "--force-feature", "--force-add", "--omit-feature", "--omit", "--feature", "--modules")
-	if text := words.Replace(err.Error()); text != err.Error() {
+	if text := dracutsWords(err.Error()); text != err.Error() {
 		return errors.New(text)
 	}
 	return err
 }
 
+// dracutsWords names options in a sentence of the builder as dracut does.
+func dracutsWords(text string) string {
+	return strings.NewReplacer("--modules-dir", "--kmoddir", "--firmware-dir", "--fwdir", "--kernel,", "--kernel-image,", "--kernel ", "--kernel-image ",
+		"--add-feature", "--add", "--force-feature", "--force-add", "--omit-feature", "--omit", "--feature", "--modules").Replace(text)
+}
+
 // report says what was built.
 func (e Env) report(p *Plan, res *build.Result, log *logger) {
+	for _, n := range res.LeftOut {
+		log.say(2, "%s", dracutsWords(n))
+	}
 	for _, n := range res.Notices {
-		log.say(3, "%s", n)
+		log.say(3, "%s", dracutsWords(n))
 	}
 	if n := len(res.MissingFirmware); n > 0 {
 		log.say(4, "%d firmware files that these modules name are not installed", n)
@@ -177,16 +210,17 @@ type logger struct {
 	level int
 }
 
-func (e Env) log(p *Plan) (*logger, error) {
+func (e Env) log(p *Plan) *logger {
 	l := &logger{w: e.Stderr, level: p.Level}
 	if p.Logfile != "" {
 		f, err := os.OpenFile(p.Logfile, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 		if err != nil {
-			return nil, fmt.Errorf("open log file: %w", err)
+			l.say(2, "open log file: %v", err)
+			return l
 		}
 		l.file, l.w = f, io.MultiWriter(e.Stderr, f)
 	}
-	return l, nil
+	return l
 }
 
 func (l *logger) say(level int, format string, args ...any) {

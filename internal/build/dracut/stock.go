@@ -96,8 +96,12 @@ func findStock(name string) (stock, bool) {
 
 // wanted is what a list of module names comes down to.
 type wanted struct {
+	Root     string // where modules of others are looked for, as dracut would
+	Hostonly bool
+
 	Features []string
 	Drivers  []string
+	Programs []string
 	Notices  []string
 }
 
@@ -106,6 +110,7 @@ func (w *wanted) wants(names []string) error {
 	for _, n := range names {
 		st, isStock := findStock(n)
 		f, isFeature := feature.Find(n)
+		ot, isOther := w.other(n)
 		switch {
 		case isStock && st.Feature != "":
 			w.Features = append(w.Features, st.Feature)
@@ -113,6 +118,12 @@ func (w *wanted) wants(names []string) error {
 			w.Drivers = append(w.Drivers, st.Drivers...)
 		case isFeature:
 			w.Features = append(w.Features, f.Name)
+		case isOther && ot.GenericOnly && w.Hostonly:
+			return fmt.Errorf("module %q cannot be installed: it is not for an image of one machine (-H)", n)
+		case isOther:
+			w.Features = append(w.Features, ot.Features...)
+			w.Programs = append(w.Programs, ot.Programs...)
+			w.Notices = append(w.Notices, fmt.Sprintf("module %s: %s", n, ot.Here))
 		case isStock && st.Nothing != "":
 			w.Notices = append(w.Notices, fmt.Sprintf("module %s: nothing to add: %s", n, st.Nothing))
 		case isStock:
@@ -123,6 +134,7 @@ func (w *wanted) wants(names []string) error {
 	}
 	w.Features = compact(w.Features)
 	w.Drivers = compact(w.Drivers)
+	w.Programs = compact(w.Programs)
 	return nil
 }
 
@@ -156,8 +168,13 @@ func compact(words []string) []string {
 
 // ListModules are the names that -a takes and that add something, in the order
 // of dracut's folders.
-func ListModules() []string {
+func ListModules(root string) []string {
 	place := map[string]int{}
+	for _, o := range otherModules() {
+		if _, ok := (&wanted{Root: root}).other(o.Name); ok {
+			place[o.Name] = o.NN
+		}
+	}
 	for _, st := range stockModules() {
 		_, ok := feature.Find(st.Name)
 		if ok || st.Feature != "" || st.Drivers != nil {

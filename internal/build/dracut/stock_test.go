@@ -26,7 +26,7 @@ func TestStock(t *testing.T) {
 }
 
 func TestListModules(t *testing.T) {
-	got := ListModules()
+	got := ListModules("")
 	for _, n := range got {
 		if err := new(wanted).wants([]string{n}); err != nil {
 			t.Errorf("%s is listed, and: %v", n, err)
