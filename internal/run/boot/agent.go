@@ -68,7 +68,7 @@ func (b *Boot) runAgent(ctx context.Context) error {
 func (b *Boot) agentOnce(context.Context) (rdconf.Outcome, error) {
 	var out rdconf.Outcome
 	_ = os.Remove(rdconf.OutcomePath)
-	tty, err := console.OpenTTY(b.tty())
+	tty, err := b.terms.OpenLast()
 	if err != nil {
 		// A machine without a console still has a job.
 		if tty, err = os.OpenFile("/dev/null", os.O_RDWR, 0); err != nil {

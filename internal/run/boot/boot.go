@@ -55,6 +55,7 @@ type Boot struct {
 	tried   []string
 	hooks   *hook.Hooks
 	adopted map[string]string // variables of hooks that are words by now
+	asked   bool              // for more words
 	fips    *fips.Checks
 }
 

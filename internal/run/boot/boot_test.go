@@ -124,15 +124,6 @@ func TestRestarts(t *testing.T) {
 	}
 }
 
-func TestScreen(t *testing.T) {
-	s := screen(&StageError{"mount", errors.New("no device")}, []string{"network: up"}, "")
-	for _, want := range []string{"stage mount", "no device", "network: up", "boot.log", "dmesg", "ip addr", "try the stage again"} {
-		if !strings.Contains(s, want) {
-			t.Errorf("the first screen lacks %q:\n%s", want, s)
-		}
-	}
-}
-
 func TestProbeAddress(t *testing.T) {
 	for in, want := range map[string]string{
 		"http://10.0.0.1:8080": "10.0.0.1:8080", "https://h/x": "h:443", "http://h": "h:80", "http://[fd00::1]/x": "[fd00::1]:80", "": "", "::": "",

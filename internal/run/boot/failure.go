@@ -8,6 +8,7 @@ import (
 
 	"bareroot/internal/cmdline"
 	"bareroot/internal/run/console"
+	"bareroot/internal/run/hook"
 	"bareroot/internal/sys"
 )
 
@@ -34,10 +35,10 @@ func Judge(l cmdline.Line, server, haveConsole bool) Verdict {
 	if known {
 		v.Action = action
 	}
-	shell := l.Bool(true, "rd.shell") && haveConsole
+	shell := l.Bool(true, "rd.shell", "rdshell") && haveConsole
 	switch {
 	case !shell:
-	case l.Has("rd.shell") || l.Has("rd.break") || !server:
+	case l.Has("rd.shell") || l.Has("rdshell") || l.Has("rd.break") || !server:
 		v.Shell = true
 		if !known {
 			v.Action = ""
@@ -53,78 +54,133 @@ func Judge(l cmdline.Line, server, haveConsole bool) Verdict {
 func (b *Boot) failed(ctx context.Context, e *StageError) bool {
 	b.log.Errorf("%v", e)
 	b.orderFailed(e.Error())
+	adv := advise(e, b.situation())
+	if err := b.writeSOS(e, adv); err != nil {
+		b.log.Warnf("%v", err)
+	}
 	b.report.Event(e.Stage, e.Error(), true)
 	b.report.Flush(5 * time.Second)
-	tty, err := console.OpenTTY(b.tty())
-	have := err == nil
-	v := Judge(b.line, b.conf.Server != nil, have)
-	if have {
-		defer tty.Close()
+	ttys, err := b.terms.Open()
+	for _, t := range ttys {
+		t.Close()
 	}
-	if !v.Shell && v.Key {
-		last := -1
-		v.Shell = console.WaitKey(tty, v.Delay, func(left time.Duration) {
-			if s := int(left.Seconds()+0.5) / 10 * 10; s != last {
-				last = s
-				fmt.Fprintf(tty, "bareroot: %s in %d s; press a key for a shell\n", v.Action, int(left.Seconds()+0.5))
-			}
+	v := Judge(b.line, b.conf.Server != nil, err == nil)
+	for _, err := range b.hooks.Each(ctx, hook.Call{Stage: "emergency", Vars: b.hookVars(), Args: []string{e.Stage}}) {
+		b.log.Warnf("%v", err)
+	}
+	waited := false
+	if v.Key {
+		v.Shell = b.terms.WaitKey(ctx, v.Delay, func(left time.Duration) string {
+			return fmt.Sprintf("bareroot: %s in %d s; press a key for a shell\n", v.Action, int(left.Seconds()+0.5))
 		})
 		if v.Shell {
 			v.Action, _ = b.line.Get("rd.emergency")
 		}
-	} else if !v.Shell {
-		b.log.Infof("%s in %s", v.Action, v.Delay)
-		t := time.NewTimer(v.Delay)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-		}
+		waited = true
 	}
 	if v.Shell {
-		if err := console.Shell(b.reaper, b.tty(), screen(e, b.tried, v.Action)); err != nil {
+		err := b.terms.Shells(ctx, b.reaper, screen(e, b.tried, adv, v.Action))
+		if err == nil && v.Action == "" {
+			b.log.Infof("the shell has ended; stage %s is tried again", e.Stage)
+			b.again()
+			return true
+		}
+		waited = err == nil
+		if err != nil {
 			b.log.Errorf("%v", err)
 			if v.Action == "" {
 				v.Action = sys.ActReboot
 			}
 		}
-		if v.Action == "" {
-			b.log.Infof("the shell has ended; stage %s is tried again", e.Stage)
-			return true
+	}
+	if !waited {
+		b.log.Infof("%s in %s", v.Action, v.Delay) // nobody can do anything here, but somebody may read
+		t := time.NewTimer(v.Delay)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
 		}
+		t.Stop()
+	}
+	for _, err := range b.hooks.Each(ctx, hook.Call{Stage: "shutdown-emergency", Vars: b.hookVars(), Args: []string{v.Action}}) {
+		b.log.Warnf("%v", err)
 	}
 	b.down(v.Action, "after the failure in stage "+e.Stage)
 	return false
 }
 
-// screen is the first thing that the emergency shell shows.
-func screen(e *StageError, tried []string, action string) string {
-	var s strings.Builder
-	fmt.Fprintf(&s, "--------------------------------------------------------------------\n")
-	fmt.Fprintf(&s, "bareroot: this boot failed in stage %s:\n  %v\n", e.Stage, e.Err)
-	if len(tried) > 0 {
-		fmt.Fprintf(&s, "what was done before:\n")
-		for _, t := range tried {
-			fmt.Fprintf(&s, "  %s\n", t)
+// again takes over words that the operator changed. Those of an order came
+// later than the files and stay.
+func (b *Boot) again() {
+	old, oldNet, oldConf := b.line, b.net, b.conf
+	var order cmdline.Line
+	for _, w := range old {
+		if w.Source == "order" || strings.HasPrefix(w.Source, "a hook of stage ") {
+			order = append(order, w)
 		}
 	}
-	s.WriteString("try:\n  cat /run/bareroot/boot.log      the whole story\n  ls -l /dev/disk/by-label; dmesg | tail\n  ip addr; cat /proc/cmdline\n")
-	after := "try the stage again"
-	if action != "" {
-		after = action
+	if err := b.joinLine(); err != nil {
+		b.log.Warnf("the command line is kept as it was: %v", err)
+		b.line, b.net, b.conf = old, oldNet, oldConf
+		return
 	}
-	fmt.Fprintf(&s, "exit: %s\n--------------------------------------------------------------------", after)
+	if len(order) > 0 {
+		if err := b.setLine(append(b.line[:len(b.line):len(b.line)], order...)); err != nil {
+			b.log.Warnf("%v", err)
+		}
+	}
+	if now := b.line.Masked(); now != old.Masked() {
+		b.log.Infof("the command line is now: %s", now)
+	}
+}
+
+func (b *Boot) situation() situation {
+	s := situation{line: b.line, needNet: b.needNetwork(), online: b.up != nil, session: b.session != nil}
+	if b.conf.Server != nil {
+		s.server = b.conf.Server.URL
+	}
+	return s
+}
+
+// rule is the width of the first screen.
+const rule = "------------------------------------------------------------------------"
+
+// screen is the first thing that the emergency shell shows.
+func screen(e *StageError, tried []string, a advice, action string) string {
+	var s strings.Builder
+	fmt.Fprintf(&s, "%s\nThis boot stopped in stage %s. What failed:\n", rule, e.Stage)
+	for _, l := range strings.Split(e.Err.Error(), "\n") {
+		fmt.Fprintf(&s, "  %s\n", console.Clean(l))
+	}
+	if len(tried) > 0 {
+		s.WriteString("What was done before:\n")
+		for _, t := range tried {
+			fmt.Fprintf(&s, "  %s\n", console.Clean(t))
+		}
+	}
+	if a.missing != "" {
+		fmt.Fprintf(&s, "What is missing:\n  %s\n", console.Clean(a.missing))
+	}
+	s.WriteString("Try:\n")
+	for _, c := range a.try {
+		fmt.Fprintf(&s, "  %s\n", console.Clean(c))
+	}
+	after := "tries the stage again"
+	if action != "" {
+		after = "means " + action
+	}
+	fmt.Fprintf(&s, "The whole story is in %s. Leaving this shell (exit) %s.\n%s", SOSPath, after, rule)
 	return s.String()
 }
 
 // shellBefore is rd.break.
-func (b *Boot) shellBefore(_ context.Context, stage string) {
-	b.log.Debugf("stage %s", stage)
+func (b *Boot) shellBefore(ctx context.Context, stage string) {
+	b.log.Debugf("stage %s begins", stage)
 	if !b.line.Break(stage) {
 		return
 	}
-	text := fmt.Sprintf("bareroot: rd.break: a shell before stage %s; exit goes on with the boot", stage)
-	if err := console.Shell(b.reaper, b.tty(), text); err != nil {
+	text := fmt.Sprintf("%s\nrd.break: a shell before stage %s; exit goes on with the boot\n%s", rule, stage, rule)
+	if err := b.terms.Shells(ctx, b.reaper, text); err != nil {
 		b.log.Errorf("rd.break=%s: %v", stage, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strings"
 	"time"
 
 	"bareroot/internal/cmdline"
@@ -15,13 +16,70 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func (b *Boot) stageCmdline(context.Context) error {
+// askPath is where dracut keeps the words that it asked for.
+const askPath = "/etc/cmdline.d/99-cmdline-ask.conf"
+
+// askLimit is how long the operator may think about a line of them.
+const askLimit = 10 * time.Minute
+
+func (b *Boot) stageCmdline(ctx context.Context) error {
+	if err := b.joinLine(); err != nil {
+		return err
+	}
+	if v, _ := b.line.Get("rd.cmdline"); v == "ask" && !b.asked {
+		b.asked = true
+		if err := b.askLine(ctx); err != nil {
+			return err
+		}
+	}
+	if !b.hooks.Any("cmdline") {
+		return nil
+	}
+	if err := b.runHooks(ctx, "cmdline"); err != nil {
+		return err
+	}
+	// They may have written words of their own, for which what they exported
+	// is the stronger.
+	clear(b.adopted)
+	return errors.Join(b.joinLine(), b.adopt("cmdline"))
+}
+
+// askLine takes words from the operator: rd.cmdline=ask.
+func (b *Boot) askLine(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	var words strings.Builder
+	for {
+		s, err := b.asker.AskShown(ctx, "more words for the kernel command line (an empty line ends)")
+		if err != nil {
+			b.log.Warnf("rd.cmdline=ask: %v", err)
+			break
+		}
+		if s = strings.TrimSpace(s); s == "" || s == "." {
+			break
+		}
+		words.WriteString(s + "\n")
+	}
+	if words.Len() == 0 {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(askPath), 0o755); err != nil {
+		return fmt.Errorf("rd.cmdline=ask: %w", err)
+	}
+	if err := os.WriteFile(askPath, []byte(words.String()), 0o600); err != nil {
+		return fmt.Errorf("rd.cmdline=ask: %w", err)
+	}
+	return b.joinLine()
+}
+
+// joinLine reads all sources of the command line.
+func (b *Boot) joinLine() error {
 	conf, notices, err := rdconf.Load("/")
 	if err != nil {
 		return err
 	}
 	b.conf = conf
-	var stronger []cmdline.Source
+	var sources []cmdline.Source
 	drops, _ := filepath.Glob("/etc/cmdline.d/*.conf")
 	sort.Strings(drops)
 	for _, p := range append(drops, "/etc/cmdline", "/proc/cmdline") {
@@ -32,9 +90,20 @@ func (b *Boot) stageCmdline(context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read command line: %w", err)
 		}
-		stronger = append(stronger, cmdline.Source{Name: p, Text: string(text)})
+		sources = append(sources, cmdline.Source{Name: p, Text: string(text)})
 	}
-	line, more := cmdline.Merge(conf.Locked, cmdline.Source{Name: "configuration", Text: conf.Cmdline}, stronger...)
+	if n := len(sources); n > 0 && !cmdline.Parse(sources[n-1].Text, "").Bool(true, "rd.hostonly") {
+		kept := sources[:0]
+		for _, s := range sources {
+			if s.Name == "/proc/cmdline" || s.Name == askPath {
+				kept = append(kept, s)
+			} else {
+				b.log.Infof("rd.hostonly=0: %s is ignored", s.Name)
+			}
+		}
+		sources = kept
+	}
+	line, more := cmdline.Merge(conf.Locked, cmdline.Source{Name: "configuration", Text: conf.Cmdline}, sources...)
 	for _, n := range append(notices, more...) {
 		b.log.Warnf("%s", n)
 	}
@@ -51,8 +120,11 @@ func (b *Boot) setLine(line cmdline.Line) error {
 		b.log.Warnf("keep the command line for modprobe: %v", err)
 	}
 	b.terms.Only(b.tty())
-	b.log.Quiet = line.Has("quiet")
-	b.log.Debug = line.Bool(false, "rd.debug", "rdinitdebug")
+	b.log.Quiet = line.Has("quiet") && !line.Bool(false, "rd.info", "rdinfo")
+	b.log.Debug = line.Bool(false, "rd.debug", "rdinitdebug", "rdnetdebug")
+	for _, w := range line {
+		b.log.Debugf("command line: %s (%s)", w.Masked(), w.Source)
+	}
 	n, err := cmdline.ParseNetwork(line)
 	if err != nil {
 		return err
@@ -85,4 +157,13 @@ func (b *Boot) role() string {
 // limit is how long a wait may take: rd.retry.
 func (b *Boot) limit() time.Duration {
 	return time.Duration(b.line.Int(180, 1, 86400, "rd.retry")) * time.Second
+}
+
+// deviceLimit is how long one device is waited for: rd.timeout if it is a
+// number, which like rd.retry bounds the boot as a whole.
+func (b *Boot) deviceLimit() time.Duration {
+	if s := b.line.Int(0, 0, 86400, "rd.timeout"); s > 0 {
+		return time.Duration(s) * time.Second
+	}
+	return b.limit()
 }

@@ -34,7 +34,7 @@ func (b *Boot) prepareRoot(ctx context.Context) error {
 }
 
 func (b *Boot) env() *rootfs.Env {
-	e := &rootfs.Env{Log: b.log, Line: b.line, Devices: b.devices, HTTP: b.http, Limit: b.limit(), Module: func(name string) {
+	e := &rootfs.Env{Log: b.log, Line: b.line, Devices: b.devices, HTTP: b.http, Limit: b.deviceLimit(), Module: func(name string) {
 		if b.mods == nil || name == "" {
 			return
 		}

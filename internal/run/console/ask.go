@@ -39,6 +39,7 @@ type Asker struct {
 
 type question struct {
 	prompt string
+	shown  bool        // the answer is no secret
 	answer chan string // takes one
 	over   chan struct{}
 }
@@ -107,11 +108,20 @@ func (a *Asker) Close() {
 // typed. A wrong passphrase is asked for again by calling Ask again, with a
 // prompt that says so.
 func (a *Asker) Ask(ctx context.Context, prompt string) (string, error) {
+	a.log.Infof("waiting for an answer: %s (on a console, or with \"unlock\" over ssh)", Clean(prompt))
+	return a.ask(ctx, prompt, false)
+}
+
+// AskShown asks for what is no secret.
+func (a *Asker) AskShown(ctx context.Context, prompt string) (string, error) {
+	return a.ask(ctx, prompt, true)
+}
+
+func (a *Asker) ask(ctx context.Context, prompt string, shown bool) (string, error) {
 	a.one.Lock()
 	defer a.one.Unlock()
-	prompt = clean(prompt)
-	q := &question{prompt: prompt, answer: make(chan string, 1), over: make(chan struct{})}
-	a.log.Infof("waiting for an answer: %s (on a console, or with \"unlock\" over ssh)", prompt)
+	prompt = Clean(prompt)
+	q := &question{prompt: prompt, shown: shown, answer: make(chan string, 1), over: make(chan struct{})}
 	a.set(q, "")
 	sub, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -133,7 +143,7 @@ func (a *Asker) Ask(ctx context.Context, prompt string) (string, error) {
 }
 
 // Tell says to those who answered what became of it.
-func (a *Asker) Tell(text string) { a.set(nil, clean(text)) }
+func (a *Asker) Tell(text string) { a.set(nil, Clean(text)) }
 
 func (a *Asker) set(q *question, news string) {
 	a.mu.Lock()
@@ -174,7 +184,7 @@ func (a *Asker) askTerminals(ctx context.Context, q *question) {
 		go func() {
 			defer wg.Done()
 			defer tty.Close()
-			s, err := readSecret(ctx, tty, q.prompt)
+			s, err := readAnswer(ctx, tty, q)
 			if err == nil {
 				q.reply(s)
 			} else if ctx.Err() == nil {
@@ -185,19 +195,19 @@ func (a *Asker) askTerminals(ctx context.Context, q *question) {
 	wg.Wait()
 }
 
-// readSecret reads a line from tty without showing it.
-func readSecret(ctx context.Context, tty *os.File, prompt string) (string, error) {
+// readAnswer reads a line from tty, without showing it if it is secret.
+func readAnswer(ctx context.Context, tty *os.File, q *question) (string, error) {
 	raw, err := tty.SyscallConn()
 	if err != nil {
 		return "", err
 	}
 	// Not by Fd, which would make the file one that deadlines do not reach.
 	var restore func()
-	_ = raw.Control(func(fd uintptr) { restore, err = silence(int(fd)) })
+	_ = raw.Control(func(fd uintptr) { restore, err = lineMode(int(fd), q.shown) })
 	if err == nil {
 		defer func() { _ = raw.Control(func(uintptr) { restore() }) }()
 	}
-	fmt.Fprintf(tty, "\n%s: ", prompt)
+	fmt.Fprintf(tty, "\n%s: ", q.prompt)
 	stop := context.AfterFunc(ctx, func() { _ = tty.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	s, err := readLine(bufio.NewReaderSize(tty, maxAnswer))

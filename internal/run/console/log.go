@@ -88,7 +88,7 @@ func (l *Log) write(level int, format string, a ...any) {
 	defer l.mu.Unlock()
 	stamp := l.now()
 	for _, line := range strings.Split(text, "\n") {
-		line = clean(line)
+		line = Clean(line)
 		mark := ""
 		switch level {
 		case sys.LevelErr:
@@ -126,8 +126,8 @@ func (l *Log) toFile(b []byte) {
 	}
 }
 
-// clean keeps control characters of others off the terminal.
-func clean(s string) string {
+// Clean keeps control characters of others off the terminal.
+func Clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\t' || r == 0x7f {
 			return '?'
