@@ -20,6 +20,7 @@ type IP struct {
 	MTU     int
 	MAC     string // to be set on the NIC
 	DNS     []netip.Addr
+	NTP     netip.Addr // time server, of the kernel's long form
 }
 
 // Static says whether the address is given rather than asked for.
@@ -67,7 +68,12 @@ func methods(f string, known []string) ([]string, bool) {
 // ParseIP reads the value of one ip= word. line supplies the words that
 // belong to the one-address form: netmask, gateway, hostname, ksdevice, mtu.
 // notice is what an operator should know though the word is accepted.
+//
+// It reads by dracut's rules, unless bareroot.ip= says kernel or klibc.
 func ParseIP(v string, line Line) (ip IP, notice string, err error) {
+	if style, ok := line.Get("bareroot.ip"); ok && (style == "kernel" || style == "klibc") {
+		return parseClassicIP(v, style)
+	}
 	bad := func(format string, a ...any) (IP, string, error) {
 		return IP{}, "", fmt.Errorf("ip=%s: "+format, append([]any{v}, a...)...)
 	}
@@ -105,9 +111,13 @@ func ParseIP(v string, line Line) (ip IP, notice string, err error) {
 		for len(f) < 7 {
 			f = append(f, "")
 		}
-		client, ip.Peer, gw, mask, ip.Host, ip.Device, auto = f[0], f[1], f[2], f[3], f[4], f[5], f[6]
-		if err := ip.tail(f[7:]); err != nil {
+		client, ip.Peer, gw, mask, ip.Host, ip.Device, auto = unset(f[0]), unset(f[1]), unset(f[2]), f[3], f[4], f[5], f[6]
+		dropped, err := ip.tail(f[7:])
+		if err != nil {
 			return bad("%v", err)
+		}
+		if dropped != "" {
+			notice = fmt.Sprintf("ip=%s: %q after the name servers is not read", v, dropped)
 		}
 	}
 	if auto == "" {
@@ -191,25 +201,38 @@ func (i *IP) mtuMAC(f []string) error {
 }
 
 // tail reads what follows the method of the long form: addresses are name
-// servers, a number is the MTU with a MAC after it, empty has a MAC after it.
-func (i *IP) tail(f []string) error {
+// servers and, third, the kernel's time server; a number is the MTU with a MAC
+// after it, empty has a MAC after it. dropped is what dracut drops, too.
+func (i *IP) tail(f []string) (dropped string, err error) {
 	if len(f) == 0 {
-		return nil
+		return "", nil
 	}
 	if _, err := netip.ParseAddr(f[0]); err != nil {
-		return i.mtuMAC(f)
-	}
-	for _, s := range f[:min(2, len(f))] {
-		if s == "" {
-			continue
+		if len(f) > 1 && f[0] == "" && (f[1] == "" || hasAddr(f[1:])) {
+			f[0] = "0.0.0.0" // the kernel's form with only its second name server
+		} else {
+			return "", i.mtuMAC(f)
 		}
+	}
+	for n, s := range f {
 		a, err := netip.ParseAddr(s)
-		if err != nil {
-			return fmt.Errorf("name server %q is no address", s)
+		switch {
+		case n > 2, err != nil && n == 2 && s != "":
+			return strings.Join(f[n:], ":"), nil
+		case unset(s) == "":
+		case err != nil:
+			return "", fmt.Errorf("name server %q is no address", s)
+		case n == 2:
+			i.NTP = a
+		default:
+			i.DNS = append(i.DNS, a)
 		}
-		i.DNS = append(i.DNS, a)
 	}
-	return nil
+	return "", nil
+}
+
+func hasAddr(f []string) bool {
+	return slices.ContainsFunc(f, func(s string) bool { _, err := netip.ParseAddr(s); return err == nil })
 }
 
 func parseMask(mask string, client netip.Addr) (int, error) {
@@ -253,9 +276,10 @@ func isMAC(s string) bool {
 }
 
 // FixBootIF makes BOOTIF's value a MAC in lower case with colons: if anything
-// precedes the last six octets, the first octet is the hardware type.
+// precedes the last six octets, the first octet is the hardware type. pxelinux
+// and iPXE write dashes, GRUB colons after the hardware type.
 func FixBootIF(v string) string {
-	p := strings.Split(strings.ToLower(v), "-")
+	p := strings.FieldsFunc(strings.ToLower(v), func(r rune) bool { return r == '-' || r == ':' })
 	if len(p) > 6 {
 		p = p[1:]
 	}

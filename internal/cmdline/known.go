@@ -143,7 +143,7 @@ quiet	f
 rd.info;rdinfo	b		0	-
 rd.retry	n		180
 rd.timeout	t		infinity	-
-rd.hostonly	b		1	-
+rd.hostonly	b		1
 rd.cmdline	c	ask		-
 rd.shutdown.timeout.umount	n		90	-
 rd.memdebug	n	0..5	0

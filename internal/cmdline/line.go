@@ -1,8 +1,8 @@
 // Package cmdline parses the kernel command line: how words are split, which
 // source wins, what a word means. It covers dracut's words as dracut 059
 // reads them (dracut.cmdline(7)), the kernel's ip= and pxelinux's SYSAPPEND
-// words, and the bareroot.* words. It does nothing but parse: no files are
-// read and nothing is configured here.
+// words, and the bareroot.* words. It does nothing but read and parse: nothing
+// is configured here. What is said about the words is in package words.
 package cmdline
 
 import (

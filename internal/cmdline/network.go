@@ -52,16 +52,23 @@ type Group struct {
 // names the word.
 func ParseNetwork(l Line) (Network, error) {
 	n := Network{PeerDNS: l.Bool(true, "rd.peerdns"), Need: l.Bool(false, "rd.neednet")}
-	for _, w := range l.All("ip") {
+	words, rules := l.All("ip"), l
+	if w, ok := l.Last("nfsaddrs"); ok && len(words) == 0 && w.Value != "" { // the kernel's old name
+		words, rules = []Word{w}, append(slices.Clone(l), Word{Key: "bareroot.ip", Value: "kernel"})
+	}
+	for _, w := range words {
 		if w.Bare {
 			return n, fmt.Errorf(`ip: unknown value "ip"; write ip=dhcp`)
 		}
 		if w.Value == "" {
 			continue
 		}
-		ip, notice, err := ParseIP(w.Value, l)
+		ip, notice, err := ParseIP(w.Value, rules)
 		if err != nil {
 			return n, err
+		}
+		if len(ip.Methods) == 0 {
+			continue
 		}
 		if notice != "" {
 			n.Notices = append(n.Notices, notice)
@@ -247,19 +254,10 @@ func vlanID(name string) (int, bool) {
 	return id, id >= 1 && id <= 4094
 }
 
-// NotYet names the words that are understood but not carried out.
+// NotYet names the methods of ip= that are understood but not carried out.
+// Whole words are named by the function NotYet.
 func (n Network) NotYet() []string {
 	var out []string
-	add := func(what string, c int) {
-		if c > 0 {
-			out = append(out, what)
-		}
-	}
-	add("bond=", len(n.Bonds))
-	add("bridge=", len(n.Bridges))
-	add("team=", len(n.Teams))
-	add("vlan=", len(n.VLANs))
-	add("ifname=", len(n.Rename))
 	for _, ip := range n.IPs {
 		for _, m := range ip.Methods {
 			if slices.Contains([]string{"dhcp6", "auto6", "either6", "link6"}, m) {

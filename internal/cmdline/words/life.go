@@ -28,7 +28,7 @@ var lifeWords = []Def{
 	{Name: "rd.info", Old: []string{"rdinfo"}, Type: Bool, Default: "0", Stage: "any", Status: NotYet, From: "dracut", Meaning: "messages on the console although the line says quiet"},
 	{Name: "rd.retry", Type: Number, Default: "180", Stage: "initqueue", From: "dracut", Meaning: "seconds after which a wait for network, server or device has failed"},
 	{Name: "rd.timeout", Type: Text, Default: "infinity", Stage: "initqueue", Status: NotYet, From: "dracut", Meaning: "seconds that one device is waited for; 0 or infinity: as long as rd.retry says"},
-	{Name: "rd.hostonly", Type: Bool, Default: "1", Stage: "cmdline", Status: NotYet, From: "dracut", Meaning: "0: what was built in for one machine is ignored"},
+	{Name: "rd.hostonly", Type: Bool, Default: "1", Stage: "cmdline", From: "dracut", Meaning: "0: words that were built in for one machine, /etc/cmdline and /etc/cmdline.d, are ignored"},
 	{Name: "rd.cmdline", Type: Choice, Choices: []string{"ask"}, Stage: "cmdline", Status: NotYet, From: "dracut", Meaning: "ask on the console for more words"},
 	{Name: "rd.shutdown.timeout.umount", Type: Number, Default: "90", Stage: "shutdown", Status: NotYet, From: "dracut ng", Meaning: "seconds until processes that hold a mount at shutdown are killed"},
 	{Name: "rd.memdebug", Type: Number, Max: 5, Default: "0", Stage: "any", Status: NoUse, From: "dracut", Meaning: "memory use at each stage", Why: "the log has the free memory at the end"},

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"sort"
 	"strings"
 	"time"
 
@@ -16,8 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// askPath is where dracut keeps the words that it asked for.
-const askPath = "/etc/cmdline.d/99-cmdline-ask.conf"
+// dropDir holds words that win over the boot loader's: the operator's.
+const dropDir = "/run/initramfs/cmdline.d"
+
+// askPath keeps the words that were asked for. dracut keeps them where the
+// boot loader's words win over the operator's.
+const askPath = dropDir + "/90-ask.conf"
 
 // askLimit is how long the operator may think about a line of them.
 const askLimit = 10 * time.Minute
@@ -63,7 +64,7 @@ func (b *Boot) askLine(ctx context.Context) error {
 	if words.Len() == 0 {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(askPath), 0o755); err != nil {
+	if err := os.MkdirAll(dropDir, 0o755); err != nil {
 		return fmt.Errorf("rd.cmdline=ask: %w", err)
 	}
 	if err := os.WriteFile(askPath, []byte(words.String()), 0o600); err != nil {
@@ -79,29 +80,12 @@ func (b *Boot) joinLine() error {
 		return err
 	}
 	b.conf = conf
-	var sources []cmdline.Source
-	drops, _ := filepath.Glob("/etc/cmdline.d/*.conf")
-	sort.Strings(drops)
-	for _, p := range append(drops, "/etc/cmdline", "/proc/cmdline") {
-		text, err := os.ReadFile(p)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("read command line: %w", err)
-		}
-		sources = append(sources, cmdline.Source{Name: p, Text: string(text)})
+	sources, left, err := cmdline.ReadSources(os.DirFS("/"))
+	if err != nil {
+		return err
 	}
-	if n := len(sources); n > 0 && !cmdline.Parse(sources[n-1].Text, "").Bool(true, "rd.hostonly") {
-		kept := sources[:0]
-		for _, s := range sources {
-			if s.Name == "/proc/cmdline" || s.Name == askPath {
-				kept = append(kept, s)
-			} else {
-				b.log.Infof("rd.hostonly=0: %s is ignored", s.Name)
-			}
-		}
-		sources = kept
+	for _, n := range left {
+		b.log.Infof("%s", n)
 	}
 	line, more := cmdline.Merge(conf.Locked, cmdline.Source{Name: "configuration", Text: conf.Cmdline}, sources...)
 	for _, n := range append(notices, more...) {
@@ -132,8 +116,8 @@ func (b *Boot) setLine(line cmdline.Line) error {
 	for _, t := range n.Notices {
 		b.log.Warnf("%s", t)
 	}
-	for _, t := range n.NotYet() {
-		b.log.Warnf("%s is understood but not carried out by this version", t)
+	if later := append(cmdline.NotYet(line), n.NotYet()...); len(later) > 0 {
+		b.log.Warnf("understood but not carried out by this version: %s", strings.Join(later, ", "))
 	}
 	b.net = n
 	var uts unix.Utsname
