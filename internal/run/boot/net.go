@@ -3,6 +3,7 @@ package boot
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"bareroot/internal/cmdline"
@@ -32,9 +33,37 @@ func (b *Boot) startNetwork() error {
 	b.network, err = netconf.Start(b.life, netconf.Config{
 		Net: b.net, BootMAC: mac, Probe: probe, Log: b.log, Start: b.start,
 		Predictable: netconf.Predictable(b.line),
-		Carrier:     time.Duration(b.line.Int(10, 1, 3600, "rd.net.timeout.carrier")) * time.Second,
+		Limits:      b.netLimits(),
+		UUID:        strings.ToLower(readLine("/sys/class/dmi/id/product_uuid")),
+		Load:        b.loadModule,
 	})
 	return err
+}
+
+// netLimits are dracut's words for the network's waits.
+func (b *Boot) netLimits() netconf.Limits {
+	l := netconf.DefaultLimits()
+	for _, w := range []struct {
+		word string
+		to   *time.Duration
+	}{
+		{"rd.net.timeout.carrier", &l.Carrier}, {"rd.net.timeout.ifup", &l.Up}, {"rd.net.timeout.ipv6dad", &l.DAD},
+		{"rd.net.timeout.ipv6auto", &l.Auto}, {"rd.net.timeout.dhcp", &l.DHCP},
+	} {
+		*w.to = time.Duration(b.line.Int(int(*w.to/time.Second), 1, 86400, w.word)) * time.Second
+	}
+	l.Retries = b.line.Int(l.Retries, 1, 1000, "rd.net.dhcp.retry")
+	return l
+}
+
+// loadModule loads a module by name, if this kernel has it as one.
+func (b *Boot) loadModule(name string) {
+	if b.mods == nil {
+		return
+	}
+	if err := b.mods.Load(name); err != nil {
+		b.log.Debugf("%v", err)
+	}
 }
 
 func (b *Boot) netMAC() string {

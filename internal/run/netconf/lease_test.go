@@ -24,6 +24,15 @@ type fakeServer struct {
 	nak     int         // requests to refuse
 	silence atomic.Bool // answers nothing any more
 	lease   time.Duration
+	used    int // addresses that turn out to be in use
+}
+
+func (s *fakeServer) check(context.Context, netip.Addr) string {
+	if s.used > 0 {
+		s.used--
+		return "02:00:00:00:00:99"
+	}
+	return ""
 }
 
 func (s *fakeServer) Packets() <-chan *dhcpv4.DHCPv4 { return s.in }
@@ -38,7 +47,7 @@ func (s *fakeServer) Send(p *dhcpv4.DHCPv4, dst netip.Addr) error {
 		s.deaf--
 		return nil
 	}
-	if s.silence.Load() {
+	if s.silence.Load() || p.MessageType() == dhcpv4.MessageTypeDecline {
 		return nil
 	}
 	kind := dhcpv4.MessageTypeOffer
@@ -71,7 +80,7 @@ func play(t *testing.T, s *fakeServer, d time.Duration, at map[time.Duration]fun
 		for when, f := range at {
 			time.AfterFunc(when, f)
 		}
-		c := Client{Conn: s, MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Debugf: func(string, ...any) {}, OnLease: func(l *Lease) {
+		c := Client{Conn: s, MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Debugf: func(string, ...any) {}, Note: func(func() string) {}, Check: s.check, OnLease: func(l *Lease) {
 			if l == nil {
 				got = append(got, "lost")
 			} else {
@@ -98,6 +107,9 @@ func TestLease(t *testing.T) {
 			heard: []string{"0s " + disc, "0s " + disc, "0s " + disc, "0s " + all}, got: []string{"192.0.2.7/24"}},
 		"refused, then asked again": {s: &fakeServer{lease: time.Hour, nak: 1}, d: time.Minute,
 			heard: []string{"0s " + disc, "0s " + all, "0s " + disc, "0s " + all}, got: []string{"192.0.2.7/24"}},
+		"address in use: declined, another asked for after 10 s": {s: &fakeServer{lease: time.Hour, used: 1}, d: time.Minute,
+			heard: []string{"0s " + disc, "0s " + all, "0s DECLINE *", "10s " + disc, "10s " + all}, got: []string{"192.0.2.7/24"}},
+		"endless lease": {s: &fakeServer{lease: forever}, d: 1000 * time.Hour, heard: []string{"0s " + disc, "0s " + all}, got: []string{"192.0.2.7/24"}},
 		"renewed with its server at half time": {s: &fakeServer{lease: 800 * time.Second}, d: 900 * time.Second,
 			heard: []string{"0s " + disc, "0s " + all, "6m40s " + uni, "13m20s " + uni}, got: []string{"192.0.2.7/24", "192.0.2.7/24", "192.0.2.7/24"}},
 		"server gone: unicast, then everyone, then lost": {s: quiet, d: 805 * time.Second, at: map[time.Duration]func(){time.Second: func() { quiet.silence.Store(true) }},

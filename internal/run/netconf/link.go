@@ -46,7 +46,7 @@ func NICs() ([]netlink.Link, error) {
 
 func usableNIC(l netlink.Link) bool {
 	a := l.Attrs()
-	if a.Flags&net.FlagLoopback != 0 || len(a.HardwareAddr) == 0 || a.MasterIndex != 0 {
+	if a.Flags&net.FlagLoopback != 0 || len(a.HardwareAddr) == 0 {
 		return false
 	}
 	dir := "/sys/class/net/" + a.Name
@@ -68,6 +68,9 @@ func MACs(first string) []string {
 	var out []string
 	for _, l := range links {
 		mac := l.Attrs().HardwareAddr.String()
+		if p := l.Attrs().PermHWAddr; len(p) > 0 {
+			mac = p.String() // a member of a bond may have the bond's
+		}
 		if mac == first {
 			out = append([]string{mac}, out...)
 		} else {
@@ -84,7 +87,6 @@ func ipNet(p netip.Prefix) *net.IPNet {
 // config is what is put on a NIC.
 type config struct {
 	addr     netip.Prefix
-	peer     netip.Prefix
 	lifetime time.Duration // 0 = for ever
 	gateway  netip.Addr
 	routes   []LeaseRoute
@@ -100,69 +102,59 @@ func apply(l netlink.Link, c config) error {
 			return fmt.Errorf("set MTU %d on %s: %w", c.mtu, name, err)
 		}
 	}
-	a := &netlink.Addr{IPNet: ipNet(c.addr), ValidLft: int(c.lifetime.Seconds()), PreferedLft: int(c.lifetime.Seconds())}
-	if c.peer.IsValid() {
-		a.Peer = ipNet(c.peer)
-	}
+	life := int(min(c.lifetime, forever).Seconds())
+	a := &netlink.Addr{IPNet: ipNet(c.addr), ValidLft: life, PreferedLft: life}
 	if err := netlink.AddrReplace(l, a); err != nil {
 		return fmt.Errorf("set address %s on %s: %w", c.addr, name, err)
 	}
-	add := func(dest netip.Prefix, via netip.Addr) error {
-		r := &netlink.Route{LinkIndex: l.Attrs().Index, Dst: ipNet(dest), Priority: c.metric}
-		if via.IsValid() && !via.IsUnspecified() {
-			r.Gw = via.AsSlice()
-			if !c.addr.Contains(via) {
-				r.Flags = int(netlink.FLAG_ONLINK)
-			}
-		} else {
-			r.Scope = netlink.SCOPE_LINK
+	if gw := c.gateway; gw.IsValid() && !gw.IsUnspecified() {
+		all := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+		if gw.Is6() {
+			all = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
 		}
-		if err := netlink.RouteReplace(r); err != nil {
-			return fmt.Errorf("set route %s via %s on %s: %w", dest, via, name, err)
-		}
-		return nil
-	}
-	if c.gateway.IsValid() && !c.gateway.IsUnspecified() {
-		any4 := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
-		if c.gateway.Is6() {
-			any4 = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
-		}
-		if err := add(any4, c.gateway); err != nil {
+		if err := route(l, c.addr, LeaseRoute{all, gw}, c.metric); err != nil {
 			return err
 		}
 	}
 	for _, r := range c.routes {
-		if err := add(r.Dest, r.Via); err != nil {
+		// rd.route= may have both families; an address carries its own.
+		if r.Dest.Addr().Is4() != c.addr.Addr().Is4() {
+			continue
+		}
+		if err := route(l, c.addr, r, c.metric); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// flush takes the addresses off a link, and with them its routes.
-func flush(l netlink.Link) {
-	addrs, err := retry(func() ([]netlink.Addr, error) { return netlink.AddrList(l, netlink.FAMILY_V4) })
-	if err != nil {
-		return
+// route adds a route; own is an address of the link.
+func route(l netlink.Link, own netip.Prefix, to LeaseRoute, metric int) error {
+	r := &netlink.Route{LinkIndex: l.Attrs().Index, Dst: ipNet(to.Dest), Priority: metric}
+	if to.Via.IsValid() && !to.Via.IsUnspecified() {
+		r.Gw = to.Via.AsSlice()
+		if !own.Contains(to.Via) && !to.Via.IsLinkLocalUnicast() {
+			r.Flags = int(netlink.FLAG_ONLINK)
+		}
+	} else if to.Dest.Addr().Is4() {
+		r.Scope = netlink.SCOPE_LINK
 	}
+	if err := netlink.RouteReplace(r); err != nil {
+		return fmt.Errorf("set route %s via %s on %s: %w", to.Dest, to.Via, l.Attrs().Name, err)
+	}
+	return nil
+}
+
+// flush takes addresses off a link, and with them their routes.
+func flush(l netlink.Link, addrs ...netip.Prefix) {
 	for _, a := range addrs {
-		_ = netlink.AddrDel(l, &a)
+		_ = netlink.AddrDel(l, &netlink.Addr{IPNet: ipNet(a)}) // it may have expired
 	}
 }
 
 // writeResolv makes /etc/resolv.conf below root.
-func writeResolv(root string, servers []netip.Addr, domain string) error {
-	var b strings.Builder
-	if domain != "" {
-		fmt.Fprintf(&b, "search %s\n", domain)
-	}
-	for i, s := range servers {
-		if i < 3 { // the resolver reads no more
-			fmt.Fprintf(&b, "nameserver %s\n", s)
-		}
-	}
-	p := filepath.Join(root, "etc/resolv.conf")
-	if err := os.WriteFile(p, []byte(b.String()), 0o644); err != nil {
+func writeResolv(root, text string) error {
+	if err := os.WriteFile(filepath.Join(root, "etc/resolv.conf"), []byte(text), 0o644); err != nil {
 		return fmt.Errorf("write name servers: %w", err)
 	}
 	return nil

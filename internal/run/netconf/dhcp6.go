@@ -1,0 +1,295 @@
+package netconf
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// packetConn6 carries DHCPv6 messages of one NIC to all servers of its link.
+type packetConn6 interface {
+	send(b []byte) error
+	packets() <-chan packet6
+}
+
+type packet6 struct {
+	message6
+	from netip.Addr
+}
+
+// client6 gets and keeps one address by DHCPv6 (RFC 8415). It takes the first
+// advertisement that has an address, where the RFC collects them for a second:
+// a machine that boots is better off with any server now.
+type client6 struct {
+	conn    packetConn6
+	duid    []byte
+	iaid    [4]byte
+	onLease func(*lease6) (used bool) // true: somebody else has the address
+	note    func(text func() string)
+	verify  <-chan struct{} // the cable was out
+	debugf  func(format string, a ...any)
+}
+
+// run gets an address, keeps it, and gets another when it is lost. It returns
+// only when ctx ends.
+func (c *client6) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		l, err := c.obtain(ctx)
+		if err != nil {
+			c.debugf("dhcp6: %v", err)
+			if ctx.Err() == nil {
+				c.note(func() string { return "DHCPv6: " + err.Error() })
+			}
+			sleep(ctx, time.Second)
+			continue
+		}
+		if c.onLease(l) {
+			c.decline(l)
+			sleep(ctx, declinePause)
+			continue
+		}
+		c.keep(ctx, l)
+		if ctx.Err() == nil {
+			c.onLease(nil)
+		}
+	}
+}
+
+func (c *client6) obtain(ctx context.Context) (*lease6, error) {
+	start := time.Now()
+	for sent, wait := 1, time.Second; ; sent, wait = sent+1, min(2*wait, 16*time.Second) {
+		m := c.message(solicit6, option6{optRapidCommit, nil}, option6{optIANA, association6(c.iaid, netip.Addr{})})
+		n := sent
+		c.note(func() string {
+			return fmt.Sprintf("no answer to %d DHCPv6 solicits in %.0f s", n, time.Since(start).Seconds())
+		})
+		var got *lease6
+		var refused error
+		r, err := c.exchange(ctx, m, start, jitter(wait), func(r message6) bool {
+			_, rapid := get6(r.opts, optRapidCommit)
+			if r.kind != advertise6 && !(r.kind == reply6 && rapid) {
+				return false
+			}
+			got, refused = leaseOf6(r, c.iaid, time.Now())
+			return refused == nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		if r == nil {
+			if refused != nil {
+				why := refused
+				c.note(func() string { return "DHCPv6: " + why.Error() })
+			}
+			continue
+		}
+		got.Server = r.from
+		if r.kind == reply6 {
+			return got, nil
+		}
+		return c.request(ctx, got)
+	}
+}
+
+// request takes an advertised address.
+func (c *client6) request(ctx context.Context, offer *lease6) (*lease6, error) {
+	start := time.Now()
+	for wait := time.Second; wait <= 4*time.Second; wait *= 2 {
+		m := c.message(request6, option6{optServerID, offer.server}, option6{optIANA, association6(c.iaid, offer.Address.Addr())})
+		r, err := c.exchange(ctx, m, start, jitter(wait), func(r message6) bool { return r.kind == reply6 })
+		if err != nil {
+			return nil, err
+		}
+		if r != nil {
+			l, err := leaseOf6(r.message6, c.iaid, time.Now())
+			if err == nil {
+				l.Server = r.from
+			}
+			return l, err
+		}
+	}
+	return nil, fmt.Errorf("server %s advertised %s but did not confirm it", offer.Server, offer.Address.Addr())
+}
+
+func (c *client6) decline(l *lease6) {
+	m := c.message(decline6, option6{optServerID, l.server}, option6{optIANA, association6(c.iaid, l.Address.Addr())})
+	if err := c.conn.send(m.bytes()); err != nil {
+		c.debugf("dhcp6: decline %s: %v", l.Address.Addr(), err)
+	}
+}
+
+// keep renews the address at T1 with its server, from T2 on with any; it
+// returns when the address has ended.
+func (c *client6) keep(ctx context.Context, l *lease6) {
+	for {
+		next, err := c.renewed(ctx, l)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			c.debugf("dhcp6: %v", err)
+			return
+		}
+		l = next
+		c.onLease(l)
+	}
+}
+
+func (c *client6) renewed(ctx context.Context, l *lease6) (*lease6, error) {
+	if l.Duration == 0 {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	t := time.NewTimer(time.Until(l.Obtained.Add(l.T1)))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-c.verify:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	start, end := time.Now(), l.Obtained.Add(l.Duration)
+	for wait := 10 * time.Second; time.Now().Before(end) && ctx.Err() == nil; wait = min(2*wait, 10*time.Minute) {
+		kind, until := byte(renew6), l.Obtained.Add(l.T2)
+		opts := []option6{{optServerID, l.server}, {optIANA, association6(c.iaid, l.Address.Addr())}}
+		if !time.Now().Before(until) {
+			kind, until, opts = rebind6, end, opts[1:]
+		}
+		r, err := c.exchange(ctx, c.message(kind, opts...), start, min(jitter(wait), time.Until(until)), func(r message6) bool { return r.kind == reply6 })
+		if err != nil {
+			return nil, err
+		}
+		if r == nil {
+			continue
+		}
+		next, err := leaseOf6(r.message6, c.iaid, time.Now())
+		if err == nil && next.Address == l.Address {
+			next.Server = r.from
+			return next, nil
+		}
+		if err != nil && errors.Is(err, errNAK) {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("no server renewed %s", l.Address.Addr())
+}
+
+// inform asks for what DHCPv6 knows beside addresses.
+func (c *client6) inform(ctx context.Context) (*Lease, error) {
+	start := time.Now()
+	for wait := time.Second; wait <= 8*time.Second; wait *= 2 {
+		r, err := c.exchange(ctx, c.message(inform6), start, jitter(wait), func(r message6) bool { return r.kind == reply6 && status6(r.opts) == nil })
+		if err != nil {
+			return nil, err
+		}
+		if r != nil {
+			l := &Lease{}
+			l.stateless(r.opts)
+			return l, nil
+		}
+	}
+	return nil, errors.New("no server answers an information request")
+}
+
+// exchange sends m and waits for an answer that ok accepts; nil after the wait.
+func (c *client6) exchange(ctx context.Context, m message6, start time.Time, wait time.Duration, ok func(message6) bool) (*packet6, error) {
+	elapsed := uint16(min(time.Since(start).Milliseconds()/10, 0xffff))
+	m.opts = append(m.opts, option6{optElapsed, binary.BigEndian.AppendUint16(nil, elapsed)})
+	if err := c.conn.send(m.bytes()); err != nil {
+		c.debugf("dhcp6: send: %v", err)
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-t.C:
+			return nil, nil
+		case r, open := <-c.conn.packets():
+			if !open {
+				return nil, errors.New("the DHCPv6 socket was closed")
+			}
+			id, _ := get6(r.opts, optClientID)
+			_, server := get6(r.opts, optServerID)
+			if r.xid == m.xid && server && slices.Equal(id, c.duid) && ok(r.message6) {
+				return &r, nil
+			}
+		}
+	}
+}
+
+func (c *client6) message(kind byte, more ...option6) message6 {
+	m := message6{kind: kind}
+	_, _ = rand.Read(m.xid[:]) // never fails
+	m.opts = append([]option6{{optClientID, c.duid}}, more...)
+	if kind != decline6 {
+		var oro []byte
+		for _, o := range []uint16{optDNS, optDomains, optSNTP, optNTP, optBootFile} {
+			oro = binary.BigEndian.AppendUint16(oro, o)
+		}
+		m.opts = append(m.opts, option6{optORO, oro})
+	}
+	return m
+}
+
+// conn6 is the packetConn6 of a real NIC.
+type conn6 struct {
+	udp net.PacketConn
+	to  *net.UDPAddr
+	in  chan packet6
+	wg  sync.WaitGroup
+}
+
+// open6 opens the client's port. The NIC must have its link-local address.
+func open6(ifname string) (*conn6, error) {
+	udp, err := listenUDP(ifname, "udp6", "[::]:546")
+	if err != nil {
+		return nil, fmt.Errorf("open a DHCPv6 socket on %s: %w", ifname, err)
+	}
+	c := &conn6{udp: udp, to: &net.UDPAddr{IP: net.ParseIP("ff02::1:2"), Port: 547, Zone: ifname}, in: make(chan packet6, 16)}
+	c.wg.Add(1)
+	go c.read()
+	return c, nil
+}
+
+func (c *conn6) read() {
+	defer c.wg.Done()
+	defer close(c.in)
+	buf := make([]byte, 64<<10)
+	for {
+		n, from, err := c.udp.ReadFrom(buf)
+		if err != nil {
+			return
+		}
+		m, err := parse6(slices.Clone(buf[:n]))
+		ua, ok := from.(*net.UDPAddr)
+		if err != nil || !ok {
+			continue
+		}
+		a, _ := netip.AddrFromSlice(ua.IP)
+		select {
+		case c.in <- packet6{m, a}:
+		default: // nobody waits for an answer now
+		}
+	}
+}
+
+func (c *conn6) send(b []byte) error {
+	_, err := c.udp.WriteTo(b, c.to)
+	return err
+}
+
+func (c *conn6) packets() <-chan packet6 { return c.in }
+
+func (c *conn6) close() {
+	c.udp.Close()
+	c.wg.Wait()
+}
