@@ -23,6 +23,8 @@ func All() []Info {
 		mdraid,
 		crypt,
 		multipath,
+		tpm2,
+		fsck,
 		bond,
 		bridge,
 		vlan,

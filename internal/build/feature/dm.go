@@ -3,7 +3,7 @@ package feature
 var dm = Info{
 	Name:    "dm",
 	Aliases: []string{"device-mapper", "dmraid"},
-	About:   "device mapper: its modules and dmsetup. init makes no mapped devices yet",
+	About:   "device mapper: its modules and dmsetup",
 	When:    Named,
 	Needs:   []string{"base"},
 	Binaries: []Binary{

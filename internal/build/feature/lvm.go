@@ -3,7 +3,7 @@ package feature
 var lvm = Info{
 	Name:    "lvm",
 	Aliases: []string{"lvm2", "lvmmerge", "lvmthinpool-monitor"},
-	About:   "LVM: the lvm program. init activates no volume groups yet",
+	About:   "LVM with thin and cached volumes: the lvm program",
 	When:    Hostonly,
 	Needs:   []string{"dm"},
 	Binaries: []Binary{
@@ -11,7 +11,7 @@ var lvm = Info{
 		{Name: "thin_check", Package: "thin-provisioning-tools", Optional: true},
 		{Name: "cache_check", Package: "thin-provisioning-tools", Optional: true},
 	},
-	Modules: []string{"dm_raid", "dm_writecache"},
+	Modules: []string{"dm_raid", "dm_writecache", "raid1", "raid10", "raid456"},
 	Files: []File{
 		{Path: "etc/lvm/lvm.conf", Optional: true},
 	},

@@ -3,7 +3,7 @@ package feature
 var mdraid = Info{
 	Name:    "mdraid",
 	Aliases: []string{"md", "mdadm", "raid"},
-	About:   "software RAID: mdadm and the raid modules. init assembles no arrays yet",
+	About:   "software RAID, also that of firmware (Intel, DDF): mdadm and the raid modules",
 	When:    Hostonly,
 	Needs:   []string{"base"},
 	Binaries: []Binary{

@@ -3,7 +3,7 @@ package feature
 var multipath = Info{
 	Name:    "multipath",
 	Aliases: []string{"dm-multipath"},
-	About:   "several paths to one disk: multipath-tools. init does not start multipathd yet",
+	About:   "several paths to one disk: multipath-tools",
 	When:    Hostonly,
 	Needs:   []string{"dm"},
 	Binaries: []Binary{

@@ -2,7 +2,7 @@ package feature
 
 var resume = Info{
 	Name:  "resume",
-	About: "resuming from hibernation. init does not resume yet",
+	About: "resuming a hibernated system (resume=): what it needs is in every ramdisk",
 	When:  Named,
 	Needs: []string{"base"},
 }

@@ -1,73 +1,177 @@
-// Package assemble makes block devices of other things: "this signature or
-// word appeared, make that device". Roots, and later the roles that write
-// disks, use the same assemblers. Today there is one: an image file becomes a
-// loop device.
+// Package assemble makes block devices of other block devices: arrays, volume
+// groups, encrypted devices, several paths to one disk. It decides from what
+// appears ("this signature, or this word of the command line: make that
+// device"); the programs of the distribution do the work. Roots, and later the
+// roles that write disks, use the same assemblers.
+//
+// Each assembler is one file and one line in list. Its Plan is a pure function
+// of what is seen; only the Engine runs anything. Words are dracut's (rd.md.*,
+// rd.lvm.*, rd.luks.*, rd.multipath). What nobody names is assembled only
+// under rd.auto=1, or when the boot lacks something without it. There is no
+// udev here: device links come from package device.
 package assemble
 
 import (
-	"context"
-	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
 
-	"bareroot/internal/sys"
+	"bareroot/internal/cmdline"
+	"bareroot/internal/run/device"
 )
 
-// Trigger is what appeared.
-type Trigger struct {
-	Path     string // of the file or device
-	FS       string // signature found on it, "" unknown
-	Regular  bool   // a regular file
-	ReadOnly bool
+// View is what decisions are made from.
+type View struct {
+	Blocks []device.Block
+	Arrays []device.Array
+	Mapped []device.Mapped
+
+	Want    string // the device that is waited for, as root= names it
+	Found   string // its kernel name, "" if it is not there
+	Lacking bool   // Want or something that the command line names is not there
+	Settled bool   // all devices that there were have their drivers
+	Late    bool   // most of the wait is over: what can be had in part is taken
+
+	// Resolve gives the kernel name behind a path; nil: its last part.
+	Resolve func(path string) string
 }
 
-// Device is an assembled block device. Release drops the assembler's own hold
-// after the device was mounted.
-type Device struct {
-	Path    string
-	Release func() error
+// Step is one thing to do, once.
+type Step struct {
+	Key    string // the same for the same thing
+	Why    string
+	Argv   []string // a program of the ramdisk
+	Unlock *Unlock  // or an encrypted device
+	Btrfs  string   // or a device that the kernel is told of
 }
 
 // Assembler makes devices of one kind.
 type Assembler interface {
-	Name() string
-	Claims(Trigger) bool
-	Assemble(context.Context, Trigger) (Device, error)
+	// Plan is all that v asks for, also what was done before.
+	Plan(v View) []Step
+	// Missing is what the command line names and is not there, with what is
+	// known about why.
+	Missing(v View) []string
+	// Left is what could be made but is not, and which word would make it.
+	Left(v View) []string
 }
 
-// All is the list of assemblers, the first that claims a trigger gets it.
-func All() []Assembler {
+// Config is what assemblers are made from.
+type Config struct {
+	Line cmdline.Line
+	Has  func(program string) bool
+	Read func(path string) string // a file of the ramdisk, "" if it is not there
+}
+
+// list is the visible list of assemblers, lower ones first.
+func list(c Config) []Assembler {
 	return []Assembler{
-		Loop{},
+		newMultipath(c),
+		newMD(c),
+		newLUKS(c),
+		newLVM(c),
+		newBtrfs(c),
 	}
 }
 
-// Make finds the assembler for t and runs it.
-func Make(ctx context.Context, t Trigger) (Device, error) {
-	for _, a := range All() {
-		if a.Claims(t) {
-			d, err := a.Assemble(ctx, t)
-			if err != nil {
-				return Device{}, fmt.Errorf("%s: %w", a.Name(), err)
-			}
-			return d, nil
+// policy decides whether what nobody names is made.
+type policy struct {
+	off   bool // rd.md=0 and the like
+	auto  bool // rd.auto=1
+	never bool // rd.auto=0
+}
+
+func newPolicy(l cmdline.Line, keys ...string) policy {
+	p := policy{off: !l.Bool(true, keys...)}
+	if _, given := l.Last("rd.auto"); given {
+		p.auto = l.Bool(false, "rd.auto")
+		p.never = !p.auto
+	}
+	return p
+}
+
+// unnamed says whether something is made that no word names.
+func (p policy) unnamed(v View) bool {
+	return !p.off && (p.auto || !p.never && v.Settled && v.Lacking)
+}
+
+// all joins the values of several words, in order.
+func all(l cmdline.Line, keys ...string) []string {
+	var out []string
+	for _, w := range l {
+		if slices.Contains(keys, w.Key) && w.Value != "" {
+			out = append(out, w.Value)
 		}
 	}
-	return Device{}, fmt.Errorf("make a device of %s (%s): no assembler for it", t.Path, t.FS)
+	return out
 }
 
-// Loop makes a loop device of an image file.
-type Loop struct{}
+// id names one appearance of a device, so that one that comes back is new.
+func id(b device.Block) string { return b.Name + "#" + b.Seq }
 
-// Name is "loop".
-func (Loop) Name() string { return "loop" }
+// digits is a UUID in any spelling, to compare.
+func digits(uuid string) string {
+	return strings.ToLower(strings.NewReplacer(":", "", "-", "").Replace(uuid))
+}
 
-// Claims regular files.
-func (Loop) Claims(t Trigger) bool { return t.Regular }
-
-// Assemble attaches the file.
-func (Loop) Assemble(_ context.Context, t Trigger) (Device, error) {
-	dev, release, err := sys.AttachLoop(t.Path, t.ReadOnly)
-	if err != nil {
-		return Device{}, err
+// is says whether a form (UUID=..., a path) names b.
+func (v View) is(b device.Block, form string) bool {
+	if k, val, ok := strings.Cut(form, "="); ok && !strings.HasPrefix(form, "/") {
+		switch k {
+		case "UUID":
+			return strings.EqualFold(b.UUID, val) && val != ""
+		case "LABEL":
+			return b.Label == val && val != ""
+		case "PARTUUID":
+			return strings.EqualFold(b.PartUUID, val) && val != ""
+		case "PARTLABEL":
+			return b.PartLabel == val && val != ""
+		}
+		return false
 	}
-	return Device{Path: dev, Release: release}, nil
+	if vg, lv, ok := volume(form); ok {
+		for _, m := range v.Mapped {
+			if m.Title == title(vg, lv) {
+				return b.Name == m.Name
+			}
+		}
+	}
+	if v.Resolve != nil {
+		return v.Resolve(form) == b.Name
+	}
+	return filepath.Base(form) == b.Name
+}
+
+// mapped finds a mapped device by its title.
+func (v View) mapped(title string) (device.Mapped, bool) {
+	for _, m := range v.Mapped {
+		if m.Title == title {
+			return m, true
+		}
+	}
+	return device.Mapped{}, false
+}
+
+// under says whether something is made of device name.
+func (v View) under(name string) bool {
+	for _, m := range v.Mapped {
+		if slices.Contains(m.Under, name) {
+			return true
+		}
+	}
+	for _, a := range v.Arrays {
+		if slices.Contains(a.Members, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// names lists devices.
+func names(bs []device.Block) string {
+	var out []string
+	for _, b := range bs {
+		out = append(out, b.Name)
+	}
+	return strings.Join(out, ", ")
 }

@@ -19,6 +19,7 @@ import (
 	"bareroot/api"
 	"bareroot/internal/cmdline"
 	"bareroot/internal/rdconf"
+	"bareroot/internal/run/assemble"
 	"bareroot/internal/run/console"
 	"bareroot/internal/run/device"
 	"bareroot/internal/run/fips"
@@ -51,7 +52,8 @@ type Boot struct {
 	session *rdconf.Session
 	http    *http.Client
 	root    rootfs.Root
-	order   *api.Order // the root order being carried out
+	stack   *assemble.Engine // makes the devices that the root is on
+	order   *api.Order       // the root order being carried out
 	tried   []string
 	hooks   *hook.Hooks
 	adopted map[string]string // variables of hooks that are words by now

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"bareroot/api"
+	"bareroot/internal/run/assemble"
 	"bareroot/internal/run/rootfs"
+	"bareroot/internal/sys"
 )
 
 func (b *Boot) prepareRoot(ctx context.Context) error {
@@ -25,23 +27,37 @@ func (b *Boot) prepareRoot(ctx context.Context) error {
 	}
 	b.did("root: %s", root.Describe())
 	b.report.Event("root", root.Describe(), false)
-	if err := root.Prepare(ctx, b.env()); err != nil {
+	e := b.env()
+	// What the command line names is made, whatever the root is on.
+	if b.stack.Named() {
+		if _, _, err := b.stack.Wait(ctx, "", e.Limit); err != nil {
+			return fmt.Errorf("devices that the command line names: %w", err)
+		}
+	}
+	if err := root.Prepare(ctx, e); err != nil {
 		root.Stop()
 		return err
 	}
+	rootfs.Resume(ctx, e)
 	b.root = root
 	return nil
 }
 
+// module loads a module if it can be had.
+func (b *Boot) module(name string) {
+	if b.mods == nil || name == "" {
+		return
+	}
+	if err := b.mods.Load(name); err != nil {
+		b.log.Debugf("%v", err)
+	}
+}
+
 func (b *Boot) env() *rootfs.Env {
-	e := &rootfs.Env{Log: b.log, Line: b.line, Devices: b.devices, HTTP: b.http, Limit: b.deviceLimit(), Module: func(name string) {
-		if b.mods == nil || name == "" {
-			return
-		}
-		if err := b.mods.Load(name); err != nil {
-			b.log.Debugf("%v", err)
-		}
-	}}
+	if b.stack == nil {
+		b.stack = assemble.New(assemble.Options{Log: b.log, Devices: b.devices, Runner: b.reaper, Asker: b.asker, Module: b.module, Line: b.line})
+	}
+	e := &rootfs.Env{Log: b.log, Line: b.line, Devices: b.stack, HTTP: b.http, Limit: b.deviceLimit(), Module: b.module, Has: assemble.Has, Run: b.stack.Run}
 	if b.session != nil {
 		e.Token, e.Origin = b.session.Token, b.session.Server.URL
 	}
@@ -63,6 +79,9 @@ func (b *Boot) env() *rootfs.Env {
 func (b *Boot) stageMount(ctx context.Context) error {
 	if err := b.root.Mount(ctx, b.env()); err != nil {
 		b.root.Stop()
+		if errors.Is(err, rootfs.ErrReboot) {
+			b.down(sys.ActReboot, "because "+err.Error())
+		}
 		// The next try prepares again: a device may have been replaced meanwhile.
 		if perr := b.root.Prepare(ctx, b.env()); perr != nil {
 			return errors.Join(err, perr)

@@ -147,7 +147,7 @@ func Identify(r io.ReaderAt, size int64) Content {
 		switch sw := string(at(page-10, 10)); {
 		case sw == "SWAPSPACE2":
 			fs = "swap"
-		case strings.HasPrefix(sw, "S1SUSPEND"):
+		case Hibernated([]byte(sw)):
 			fs = "swsuspend"
 		default:
 			continue
@@ -157,6 +157,10 @@ func Identify(r io.ReaderAt, size int64) Content {
 	}
 	return Content{}
 }
+
+// Hibernated says whether the last ten bytes of a page of swap are the
+// kernel's mark of a hibernated system.
+func Hibernated(mark []byte) bool { return strings.HasPrefix(string(mark), "S1SUSPEND") }
 
 // member finds the marks of RAID and LVM.
 func member(at func(int64, int) []byte, size int64) (Content, bool) {

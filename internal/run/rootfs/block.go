@@ -2,34 +2,43 @@ package rootfs
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"bareroot/internal/cmdline"
+	"bareroot/internal/run/assemble"
+	"bareroot/internal/run/device"
 	"bareroot/internal/sys"
+	"golang.org/x/sys/unix"
 )
 
-// block is a root on a local block device.
+// block is a root on a local block device, whatever that is made of.
 type block struct {
-	spec    cmdline.Root
-	fstype  string
-	opts    string
-	dev     string
-	mounted bool
+	spec   cmdline.Root
+	fstype string // rootfstype=
+	flags  string // rootflags=
+	ro     bool
+	fstab  bool // the root's own line for / is looked at
+
+	dev    string
+	fs     string
+	found  device.Block
+	mounts []string
 }
 
 func newBlock(spec cmdline.Root, l cmdline.Line) (Root, error) {
-	b := &block{spec: spec}
-	b.fstype, _ = l.Get("rootfstype")
-	if b.fstype == "auto" {
+	b := &block{spec: spec, ro: true, fstab: l.Bool(true, "rd.fstab")}
+	if b.fstype, _ = l.Get("rootfstype"); b.fstype == "auto" {
 		b.fstype = ""
 	}
-	flags, _ := l.Get("rootflags")
-	mode := "ro"
+	b.flags, _ = l.Get("rootflags")
 	if w, ok := l.Last("ro", "rw"); ok {
-		mode = w.Key
+		b.ro = w.Key == "ro"
 	}
-	b.opts = strings.TrimSuffix(mode+","+flags, ",")
 	return b, nil
 }
 
@@ -41,35 +50,127 @@ func (b *block) Prepare(ctx context.Context, e *Env) error {
 	if err != nil {
 		return fmt.Errorf("find root %s: %w", b.spec, err)
 	}
-	b.dev = dev
-	if b.fstype == "" {
-		b.fstype = found.FS
+	b.dev, b.found = dev, found
+	if b.fs = b.fstype; b.fs == "" {
+		b.fs = found.FS
 	}
-	if b.fstype == "" {
-		return fmt.Errorf("root %s is %s, but no known filesystem is on it; give rootfstype=", b.spec, dev)
+	what := b.fs
+	if what == "" {
+		what = "no filesystem that is known here"
 	}
-	e.Log.Infof("root %s is %s (%s)", b.spec, dev, b.fstype)
+	e.Log.Infof("root %s is %s (%s)", b.spec, dev, what)
 	return nil
 }
 
-func (b *block) Mount(_ context.Context, e *Env) error {
-	// rootfstype= may be a list, as for the kernel.
-	var err error
-	for _, t := range strings.Split(b.fstype, ",") {
-		e.Module(t)
-		if err = sys.Mount(b.dev, Target, t, b.opts); err == nil {
-			b.mounted = true
-			return nil
-		}
+func (b *block) mount(e *Env, source, target, fs string, opts []string) error {
+	if err := mountType(e, source, target, fs, opts); err != nil {
+		return err
 	}
-	return fmt.Errorf("mount root: %w", err)
+	b.mounts = append(b.mounts, target)
+	return nil
+}
+
+func (b *block) mode() string {
+	if b.ro {
+		return "ro"
+	}
+	return "rw"
+}
+
+func (b *block) Mount(ctx context.Context, e *Env) error {
+	if err := check(ctx, e, b.fs, b.dev); err != nil {
+		return err
+	}
+	opts := []string{b.mode()}
+	if b.flags != "" {
+		opts = append(opts, b.flags)
+	}
+	err := b.mount(e, b.dev, Target, b.fs, opts)
+	if !b.ro && (errors.Is(err, unix.EACCES) || errors.Is(err, unix.EROFS)) {
+		e.Log.Warnf("%s cannot be written; it is mounted read-only", b.dev)
+		b.ro = true
+		opts[0] = "ro"
+		err = b.mount(e, b.dev, Target, b.fs, opts)
+	}
+	if err != nil {
+		return b.explain(err)
+	}
+	text, _ := os.ReadFile(resolveIn(Target, "/etc/fstab")) // a root without one says nothing
+	fstab := ParseFstab(string(text))
+	if own, ok := findMount(fstab, "/"); ok && b.fstab && b.flags == "" {
+		b.again(e, own)
+	}
+	mounted, err := usr(ctx, e, fstab, b.ro)
+	if mounted {
+		b.mounts = append(b.mounts, filepath.Join(Target, "usr"))
+	}
+	return err
+}
+
+// again mounts the root with the options of its own fstab.
+func (b *block) again(e *Env, own Mountpoint) {
+	opts, _ := kernelOptions(own.Options)
+	if len(opts) == 0 {
+		return
+	}
+	if err := sys.Unmount(Target); err != nil {
+		e.Log.Warnf("%v", err)
+		return
+	}
+	b.mounts = nil
+	err := b.mount(e, b.dev, Target, b.fs, append([]string{b.mode()}, opts...))
+	if err == nil {
+		e.Log.Debugf("the root's fstab gives the options %s", strings.Join(opts, ","))
+		return
+	}
+	e.Log.Warnf("with the options of its own fstab (%s): %v; mounted without", strings.Join(opts, ","), err)
+	if err := b.mount(e, b.dev, Target, b.fs, []string{b.mode()}); err != nil {
+		e.Log.Errorf("%v", err)
+	}
+}
+
+// explain adds what a person would look for after a failed mount.
+func (b *block) explain(err error) error {
+	hint := ""
+	switch {
+	case b.fs == "crypto_LUKS":
+		hint = "it is encrypted; give rd.luks.uuid=" + b.found.UUID + " and the root on it"
+	case b.fs == "LVM2_member":
+		hint = "it is a physical volume of LVM; the root is on a volume of it"
+	case b.found.On.RAID():
+		hint = "it is a member of an array; the root is on the array"
+	case b.fs == "swap" || b.fs == "swsuspend":
+		hint = "it is swap space"
+	case b.fstype == "" && b.fs == "":
+		hint = "no filesystem that is known here was found on it; rootfstype= names one"
+	case errors.Is(err, unix.ENODEV):
+		hint = "this kernel and ramdisk have no " + b.fs
+	case b.fs == "btrfs" && b.found.On.Count > 1:
+		hint = fmt.Sprintf("it is device %d of %d; rootflags=degraded mounts it when one is lost", b.found.On.Dev, b.found.On.Count)
+	case errors.Is(err, unix.EUCLEAN) || errors.Is(err, unix.EIO) || errors.Is(err, unix.EBADMSG):
+		hint = "the filesystem is damaged; check it in the shell"
+	}
+	if hint == "" {
+		return fmt.Errorf("mount root: %w", err)
+	}
+	return fmt.Errorf("mount root: %w; %s", err, hint)
 }
 
 func (b *block) HandOver(context.Context, *Env) error { return nil }
 
 func (b *block) Stop() {
-	if b.mounted {
-		_ = sys.Unmount(Target)
-		b.mounted = false
+	for _, m := range slices.Backward(b.mounts) {
+		_ = sys.Unmount(m)
 	}
+	b.mounts = nil
+}
+
+// NeedsShutdown says whether the mounted root stands on devices that can only
+// be stopped after it was unmounted, and so from outside of it.
+func NeedsShutdown(root string) bool {
+	var st unix.Stat_t
+	if unix.Stat(root, &st) != nil {
+		return false
+	}
+	return assemble.NeedsStop(fmt.Sprintf("%d:%d", unix.Major(st.Dev), unix.Minor(st.Dev)))
 }

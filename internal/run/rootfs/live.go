@@ -56,7 +56,7 @@ func (i *image) file(ctx context.Context, e *Env, path, target string) error {
 	}
 	e.Module("loop")
 	e.Module(fs)
-	d, err := assemble.Make(ctx, assemble.Trigger{Path: path, FS: fs, Regular: true, ReadOnly: true})
+	d, err := assemble.Loop(path, true)
 	if err != nil {
 		return err
 	}

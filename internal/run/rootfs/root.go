@@ -38,6 +38,10 @@ type Env struct {
 	Origin   string
 	Limit    time.Duration // of each wait
 	Progress func(done, total, rate int64)
+
+	Has func(program string) bool // is a program in this ramdisk
+	// Run runs one and gives its exit code; line gets what it says.
+	Run func(ctx context.Context, argv []string, line func(string)) (code int, err error)
 }
 
 // Root is one root of one boot.

@@ -23,7 +23,7 @@ func TestParse(t *testing.T) {
 		"root=live:http://h/i":                             "error: not believed without its hash",
 		"root=live:http://h/i bareroot.live.sha256=12 bareroot.live.insecure":     "error: 64 hexadecimal",
 		"root=live:http://h/i bareroot.live.size=big bareroot.live.sha256=" + sum: "error: number of bytes",
-		"root=zfs:x": "error: unknown form",
+		"root=zfs:x": "error: not supported",
 	} {
 		r, err := Parse(cmdline.Parse(line, "t"))
 		if e, bad := strings.CutPrefix(want, "error: "); bad {

@@ -1,0 +1,356 @@
+package assemble
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"bareroot/internal/cmdline"
+	"bareroot/internal/run/console"
+	"bareroot/internal/run/device"
+	"bareroot/internal/sys"
+)
+
+// Devices is what package device knows.
+type Devices interface {
+	Blocks() []device.Block
+	Arrays() []device.Array
+	MappedDevices() []device.Mapped
+	Find(form string) (string, device.Block, bool)
+	Changed() <-chan struct{}
+	Settled() bool
+	Refresh() error
+	Seen() string
+}
+
+// Runner starts programs.
+type Runner interface {
+	Run(context.Context, console.Command) (syscall.WaitStatus, error)
+}
+
+// Asker asks for passphrases.
+type Asker interface {
+	Ask(ctx context.Context, prompt string) (string, error)
+	Tell(text string)
+}
+
+// Options are what an engine works with.
+type Options struct {
+	Log     *console.Log
+	Devices Devices
+	Runner  Runner
+	Asker   Asker
+	Module  func(name string)
+	Line    cmdline.Line
+}
+
+// Engine runs what the assemblers plan while somebody waits for a device.
+type Engine struct {
+	Options
+
+	list   []Assembler
+	done   map[string]bool
+	last   string // what went wrong last
+	unlock chan unlocked
+	busy   int // unlocks that run
+	pause  pause
+
+	one    sync.Mutex // held while passphrases are tried
+	opened []string   // those that opened something, for the next device
+}
+
+// pause is the time in which a person is waited for.
+type pause struct {
+	mu    sync.Mutex
+	since time.Time
+	sum   time.Duration
+}
+
+func (p *pause) begin() { p.mu.Lock(); p.since = time.Now(); p.mu.Unlock() }
+
+func (p *pause) end() {
+	p.mu.Lock()
+	p.sum += time.Since(p.since)
+	p.since = time.Time{}
+	p.mu.Unlock()
+}
+
+func (p *pause) total() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.since.IsZero() {
+		return p.sum
+	}
+	return p.sum + time.Since(p.since)
+}
+
+type unlocked struct {
+	step Step
+	err  error
+}
+
+// runBound is what one program may take: a key derivation on a slow machine
+// takes a minute.
+const runBound = 5 * time.Minute
+
+// New makes the engine of a boot.
+func New(o Options) *Engine {
+	e := &Engine{Options: o, done: map[string]bool{}, unlock: make(chan unlocked)}
+	e.list = list(Config{Line: o.Line, Has: Has, Read: func(path string) string {
+		b, _ := os.ReadFile(path) // "" if it is not there
+		return string(b)
+	}})
+	return e
+}
+
+// Named says whether the line names devices to be assembled, which a boot then
+// waits for whatever its root is.
+func (e *Engine) Named() bool { return namesAnything(e.Line) }
+
+// Has says whether a program is in the ramdisk.
+func Has(name string) bool { return program(name) != "" }
+
+// Run runs a program of the ramdisk that is no assembler's and gives its exit
+// code. A check of a filesystem may take as long as it takes.
+func (e *Engine) Run(ctx context.Context, argv []string, line func(string)) (int, error) {
+	ws, err := e.Runner.Run(ctx, console.Command{Argv: append([]string{program(argv[0])}, argv[1:]...), Line: line})
+	if err != nil {
+		return 0, err
+	}
+	if !ws.Exited() {
+		return 0, fmt.Errorf("%s: %s", argv[0], console.ExitText(ws))
+	}
+	return ws.ExitStatus(), nil
+}
+
+// program finds a program of the ramdisk.
+func program(name string) string {
+	for _, dir := range []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin"} {
+		p := filepath.Join(dir, name)
+		if fi, err := os.Stat(p); err == nil && fi.Mode()&0o111 != 0 && fi.Mode().IsRegular() {
+			return p
+		}
+	}
+	return ""
+}
+
+// late is when what can be had in part is taken: dracut's two thirds of rd.retry.
+func (e *Engine) late(limit time.Duration) time.Duration {
+	if _, ok := e.Line.Get("bareroot.degraded"); ok {
+		return time.Duration(e.Line.Int(int(limit.Seconds()*2/3), 0, 86400, "bareroot.degraded")) * time.Second
+	}
+	return limit * 2 / 3
+}
+
+// Wait waits for the device that form names and for all that the command line
+// names, at most limit, and assembles what is missing. With form "" it waits
+// for the named only. Time in which a passphrase is asked for does not count.
+func (e *Engine) Wait(ctx context.Context, form string, limit time.Duration) (string, device.Block, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer func() {
+		cancel()
+		for e.busy > 0 {
+			e.unlocked(<-e.unlock)
+		}
+	}()
+	start := time.Now().Add(-e.pause.total())
+	remind := time.NewTicker(10 * time.Second)
+	defer remind.Stop()
+	for {
+		changed := e.Devices.Changed()
+		spent := time.Since(start) - e.pause.total()
+		path, b, v := e.view(form, spent >= e.late(limit))
+		missing := e.missing(v)
+		v.Lacking = len(missing) > 0
+		if !v.Lacking {
+			return path, b, nil
+		}
+		if ran, err := e.run(ctx, v); err != nil {
+			return "", device.Block{}, err
+		} else if ran {
+			continue
+		}
+		if spent >= limit && e.busy == 0 {
+			clear(e.done) // for another try
+			return "", device.Block{}, e.failure(v, missing, limit)
+		}
+		next := limit - spent
+		if l := e.late(limit); l > spent {
+			next = l - spent
+		}
+		t := time.NewTimer(max(next, time.Second))
+		select {
+		case <-changed:
+		case u := <-e.unlock:
+			if err := e.unlocked(u); err != nil {
+				t.Stop()
+				return "", device.Block{}, err
+			}
+		case <-t.C:
+		case <-remind.C:
+			if e.busy == 0 {
+				e.Log.Infof("waiting for %s; devices seen so far: %s", strings.Join(missing, "; "), e.Devices.Seen())
+			}
+		case <-ctx.Done():
+			t.Stop()
+			return "", device.Block{}, ctx.Err()
+		}
+		t.Stop()
+	}
+}
+
+func (e *Engine) view(form string, late bool) (string, device.Block, View) {
+	v := View{Blocks: e.Devices.Blocks(), Arrays: e.Devices.Arrays(), Mapped: e.Devices.MappedDevices(),
+		Want: form, Settled: e.Devices.Settled(), Late: late, Resolve: func(path string) string {
+			real, err := filepath.EvalSymlinks(path)
+			if err != nil {
+				return ""
+			}
+			return filepath.Base(real)
+		}}
+	if form == "" {
+		return "", device.Block{}, v
+	}
+	path, b, ok := e.Devices.Find(form)
+	if ok && b.On.RAID() && !strings.HasPrefix(form, "/dev/") {
+		ok = false
+	}
+	if ok {
+		v.Found = filepath.Base(path)
+	}
+	return path, b, v
+}
+
+func (e *Engine) missing(v View) []string {
+	var out []string
+	if v.Want != "" && v.Found == "" {
+		out = append(out, v.Want)
+	}
+	for _, a := range e.list {
+		out = append(out, a.Missing(v)...)
+	}
+	return out
+}
+
+func (e *Engine) failure(v View, missing []string, limit time.Duration) error {
+	s := fmt.Sprintf("not there within %s: %s; devices seen: %s", limit, strings.Join(missing, "; "), e.Devices.Seen())
+	for _, a := range e.list {
+		for _, l := range a.Left(v) {
+			s += "; " + l
+		}
+	}
+	if e.last != "" {
+		s += "; the last program that failed: " + e.last
+	}
+	return errors.New(s)
+}
+
+// run does what is planned and was not done yet. It says whether it did
+// anything.
+func (e *Engine) run(ctx context.Context, v View) (ran bool, err error) {
+	for _, a := range e.list {
+		for _, s := range a.Plan(v) {
+			if e.done[s.Key] {
+				continue
+			}
+			e.done[s.Key] = true
+			ran = true
+			e.Log.Infof("%s", s.Why)
+			switch {
+			case s.Unlock != nil:
+				e.busy++
+				go func() { // Wait receives it
+					e.unlock <- unlocked{s, e.open(ctx, s.Unlock)}
+				}()
+			case s.Btrfs != "":
+				e.Module("btrfs")
+				if _, err := sys.BtrfsScan(s.Btrfs); err != nil {
+					e.fail("%v", err)
+				}
+			default:
+				if s.Argv[0] == "lvm" || s.Argv[0] == "multipath" {
+					e.Module("dm_mod")
+				}
+				if _, err := e.program(ctx, s.Argv, ""); err != nil {
+					if ctx.Err() != nil {
+						return ran, ctx.Err()
+					}
+					e.fail("%v", err)
+				}
+			}
+		}
+		if ran {
+			// What was made may be what the next one needs.
+			if err := e.Devices.Refresh(); err != nil {
+				e.Log.Warnf("%v", err)
+			}
+			return ran, nil
+		}
+	}
+	return false, nil
+}
+
+func (e *Engine) fail(format string, args ...any) {
+	e.last = fmt.Sprintf(format, args...)
+	e.Log.Warnf("%s", e.last)
+}
+
+// exit is a program that ended with a code other than 0.
+type exit struct {
+	code int
+	text string
+}
+
+func (e *exit) Error() string { return e.text }
+
+// program runs argv of the ramdisk without udev. What it says goes to the
+// log; an error holds the last of it.
+func (e *Engine) program(ctx context.Context, argv []string, input string) ([]string, error) {
+	path := program(argv[0])
+	if path == "" {
+		return nil, fmt.Errorf("run %s: this ramdisk has no such program", argv[0])
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, runBound, fmt.Errorf("it took longer than %s", runBound))
+	defer cancel()
+	env := append(console.Environment(), "DM_DISABLE_UDEV=1", "MDADM_NO_UDEV=1")
+	env = append(env, lvmFor(e.Line)...)
+	return run(ctx, e.Runner, e.Log, path, argv, env, input)
+}
+
+func run(ctx context.Context, r Runner, log *console.Log, path string, argv, env []string, input string) ([]string, error) {
+	var lines []string
+	log.Debugf("run %q", argv)
+	ws, err := r.Run(ctx, console.Command{Argv: append([]string{path}, argv[1:]...), Env: env, Input: input, Line: func(text string) {
+		log.Debugf("%s: %s", argv[0], text)
+		if text = strings.TrimSpace(text); text != "" && len(lines) < 100 {
+			lines = append(lines, text)
+		}
+	}})
+	if err != nil {
+		return lines, err
+	}
+	if ws.Exited() && ws.ExitStatus() == 0 {
+		return lines, nil
+	}
+	text := fmt.Sprintf("%s %s: %s", argv[0], verb(argv), console.ExitText(ws))
+	if n := len(lines); n > 0 {
+		text += ": " + strings.Join(lines[max(0, n-2):], "; ")
+	}
+	return lines, &exit{ws.ExitStatus(), text}
+}
+
+// verb is the short form of an argument vector, for messages.
+func verb(argv []string) string {
+	out := slices.DeleteFunc(slices.Clone(argv[1:]), func(a string) bool { return strings.Contains(a, " ") })
+	if len(out) > 2 {
+		out = []string{out[0], out[len(out)-1]}
+	}
+	return strings.Join(out, " ")
+}

@@ -1,0 +1,178 @@
+package assemble
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"bareroot/internal/run/device"
+)
+
+// md assembles arrays of Linux' own kind and of firmware's (Intel, DDF) with
+// mdadm, a member at a time as they appear: mdadm starts an array as soon as it
+// has all members that it had when it was last used.
+type md struct {
+	policy
+	uuids   []string // digits
+	imsm    bool
+	ddf     bool
+	options []string
+	has     bool
+}
+
+func newMD(c Config) Assembler {
+	m := &md{policy: newPolicy(c.Line, "rd.md"), has: c.Has("mdadm"),
+		imsm: c.Line.Bool(true, "rd.md.imsm"), ddf: c.Line.Bool(true, "rd.md.ddf")}
+	for _, u := range all(c.Line, "rd.md.uuid", "rd_MD_UUID") {
+		m.uuids = append(m.uuids, digits(u))
+	}
+	conf := c.Read("/etc/mdadm.conf") + c.Read("/etc/mdadm/mdadm.conf")
+	switch {
+	case !c.Line.Bool(true, "rd.md.conf") || !hasArrays(conf):
+		// Arrays keep the names that they were made with: none is another machine's.
+		m.options = []string{"--config=none", "--homehost=<ignore>"}
+	}
+	return m
+}
+
+// hasArrays says whether an mdadm.conf says anything about arrays or names:
+// lines may go on in the next, which then begins with a blank.
+func hasArrays(conf string) bool {
+	for _, line := range strings.Split(conf, "\n") {
+		f := strings.Fields(line)
+		if len(f) == 0 || strings.HasPrefix(f[0], "#") || line[0] == ' ' || line[0] == '\t' {
+			continue
+		}
+		w := strings.ToLower(f[0])
+		if len(w) >= 3 && (strings.HasPrefix("array", w) || strings.HasPrefix("homehost", w) && len(f) > 1 && f[1] != "<system>") {
+			return true
+		}
+	}
+	return false
+}
+
+// wants says whether a member is to be used.
+func (m *md) wants(v View, b device.Block) bool {
+	switch b.FS {
+	case "linux_raid_member":
+		if len(m.uuids) > 0 {
+			return !m.off && slices.Contains(m.uuids, digits(b.On.UUID))
+		}
+		return m.unnamed(v)
+	case "isw_raid_member":
+		// Which arrays its metadata holds only mdadm can tell: a name stands for all.
+		return m.imsm && !m.off && (len(m.uuids) > 0 || m.unnamed(v))
+	case "ddf_raid_member":
+		return m.ddf && !m.off && (len(m.uuids) > 0 || m.unnamed(v))
+	}
+	return false
+}
+
+func (m *md) Plan(v View) []Step {
+	if !m.has {
+		return nil
+	}
+	mdadm := func(key, why, mode, dev string) Step {
+		return Step{Key: key, Why: why, Argv: append(append([]string{"mdadm", mode}, m.options...), dev)}
+	}
+	var out []Step
+	for _, b := range v.Blocks {
+		if m.wants(v, b) {
+			out = append(out, mdadm("md member "+id(b), "member of an array: "+b.Name, "--incremental", "/dev/"+b.Name))
+		}
+	}
+	for _, a := range v.Arrays {
+		if a.Level == "container" {
+			key := fmt.Sprintf("md container %s %s", a.Name, strings.Join(a.Members, " "))
+			out = append(out, mdadm(key, "arrays in "+a.Name, "--incremental", "/dev/"+a.Name))
+			continue
+		}
+		if v.Late && !a.Up() && len(a.Members) > 0 {
+			out = append(out, Step{Key: "md run " + a.Name + " " + strings.Join(a.Members, " "),
+				Why:  fmt.Sprintf("%s lacks members; it is started with %s", a.Name, strings.Join(a.Members, ", ")),
+				Argv: []string{"mdadm", "--run", "/dev/" + a.Name}})
+		}
+	}
+	return out
+}
+
+// members of the array with these digits.
+func members(v View, uuid string) []device.Block {
+	var out []device.Block
+	for _, b := range v.Blocks {
+		if b.FS == "linux_raid_member" && digits(b.On.UUID) == uuid {
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+// arrayOf finds the array that stands on a member.
+func arrayOf(v View, member string) (device.Array, bool) {
+	for _, a := range v.Arrays {
+		if slices.Contains(a.Members, member) {
+			return a, true
+		}
+	}
+	return device.Array{}, false
+}
+
+func (m *md) Missing(v View) []string {
+	var out []string
+	if m.off {
+		return nil
+	}
+	firmware := slices.ContainsFunc(v.Blocks, func(b device.Block) bool { return b.FS == "isw_raid_member" || b.FS == "ddf_raid_member" })
+	for _, u := range m.uuids {
+		got := members(v, u)
+		if len(got) == 0 {
+			// It may be one of firmware's arrays, which have no mark of ours.
+			if firmware && slices.ContainsFunc(v.Arrays, func(a device.Array) bool { return a.External && a.Up() }) {
+				continue
+			}
+			out = append(out, fmt.Sprintf("array %s (rd.md.uuid): no member seen", u))
+			continue
+		}
+		a, ok := arrayOf(v, got[0].Name)
+		switch {
+		case ok && a.Up():
+		case !m.has:
+			out = append(out, fmt.Sprintf("array %s (rd.md.uuid) on %s: %s", u, names(got), lacks("mdadm", "mdraid")))
+		case ok && a.Disks > 0:
+			out = append(out, fmt.Sprintf("array %s (rd.md.uuid): %d of %d members seen (%s), it is not started", u, len(got), a.Disks, names(got)))
+		default:
+			out = append(out, fmt.Sprintf("array %s (rd.md.uuid): members seen: %s, it is not started", u, names(got)))
+		}
+	}
+	return out
+}
+
+func (m *md) Left(v View) []string {
+	var out []string
+	for _, b := range v.Blocks {
+		if !b.On.RAID() || b.FS == "array_raid_member" {
+			continue
+		}
+		if a, ok := arrayOf(v, b.Name); ok {
+			if !a.Up() && a.Level != "container" {
+				out = append(out, fmt.Sprintf("array %s is not started, it has only %s", a.Name, strings.Join(a.Members, ", ")))
+			}
+			continue
+		}
+		switch {
+		case !m.has:
+			out = append(out, fmt.Sprintf("%s is a member of an array, but %s", b.Name, lacks("mdadm", "mdraid")))
+		case m.off:
+			out = append(out, fmt.Sprintf("%s is a member of an array, but rd.md=0", b.Name))
+		case !m.wants(v, b):
+			out = append(out, fmt.Sprintf("%s is a member of array %s, which rd.md.uuid does not name", b.Name, b.On.UUID))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// lacks is the reason when a program is not in the ramdisk.
+func lacks(program, feature string) string {
+	return "this ramdisk has no " + program + "; build it with --add-feature " + feature
+}
