@@ -304,13 +304,6 @@ func (a *assembler) kernelParts(ctx context.Context) (missing []string, err erro
 // modules a worker are in memory. It returns the firmware that they name, with
 // the modules that do.
 func (a *assembler) modules(ctx context.Context, s *segmentWriter) (map[string][]string, error) {
-	tree, err := a.r.moduleTree()
-	if err != nil {
-		return nil, err
-	}
-	if err := s.more(tree); err != nil {
-		return nil, err
-	}
 	source := newModuleSource(a.o, a.r)
 	source.open(a.o, a.r)
 	firmware, err := a.packModules(ctx, source, s)
@@ -364,6 +357,13 @@ func (a *assembler) packModules(ctx context.Context, source *moduleSource, s *se
 	}
 	firmware := firmwareNames{}
 	g.Go(func() error {
+		tree, err := r.moduleTree()
+		if err == nil {
+			err = s.more(tree)
+		}
+		if err != nil {
+			return err
+		}
 		done := 0
 		for j := range queue {
 			select {

@@ -194,7 +194,7 @@ func (o *Options) ownProgram(what, path, flag string) (*program, error) {
 	if !p.Static {
 		return nil, inputError{fmt.Errorf("bareroot-%s %s needs shared libraries; build it with make", what, path)}
 	}
-	id, err := version.OfFile(path)
+	id, err := version.OfContent(p.Data, path)
 	switch {
 	case err != nil && o.BuildID == "dev":
 		// Programs run by go run and go test carry no id on either side.

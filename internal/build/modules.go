@@ -119,19 +119,41 @@ func (s *selection) omitted(m *kmod.Module) string {
 	return ""
 }
 
-// rules adds what picks match.
+// rules adds what picks match; of several, the first gives the reason.
 func (s *selection) rules(picks []pick) {
-	if len(picks) == 0 {
-		return
+	byName := map[string]int{}
+	byTop := map[string][]int{} // the first two folders: what few picks share
+	for i, p := range picks {
+		if p.name == "" {
+			byTop[top(p.dir)] = append(byTop[top(p.dir)], i)
+		} else if n := kmod.Normalize(p.name); byName[n] == 0 {
+			byName[n] = i + 1
+		}
 	}
 	for _, m := range s.index.Modules() {
-		for _, p := range picks {
-			if p.matches(m) {
-				s.add(m, p.why)
+		first := byName[m.Name] - 1
+		for _, i := range byTop[top(m.Path)] {
+			if first >= 0 && i > first {
+				break
+			}
+			if picks[i].matches(m) {
+				first = i
 				break
 			}
 		}
+		if first >= 0 {
+			s.add(m, picks[first].why)
+		}
 	}
+}
+
+// top is a path's first two folders.
+func top(p string) string {
+	i := strings.IndexByte(p, '/')
+	if j := strings.IndexByte(p[i+1:], '/'); j >= 0 {
+		return p[:i+1+j]
+	}
+	return p
 }
 
 func (s *selection) add(m *kmod.Module, why string) {
@@ -236,10 +258,8 @@ func (s *selection) result() ([]chosen, error) {
 	return out, nil
 }
 
+// matches is for picks of a folder.
 func (p pick) matches(m *kmod.Module) bool {
-	if p.name != "" {
-		return m.Name == kmod.Normalize(p.name)
-	}
 	if !strings.HasPrefix(m.Path, p.dir) {
 		return false
 	}

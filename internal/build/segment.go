@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"bareroot/internal/bootset"
@@ -45,12 +46,24 @@ type hashing struct {
 
 func newHashing(w io.Writer) *hashing { return &hashing{w: w, h: sha256.New()} }
 
+// Write hashes and writes, at once if it is worth it. What is hashed but not
+// written comes with an error.
 func (h *hashing) Write(b []byte) (int, error) {
+	var hashed sync.WaitGroup
+	if len(b) >= beside/2 {
+		hashed.Go(func() { h.h.Write(b) })
+	} else {
+		h.h.Write(b)
+	}
 	n, err := h.w.Write(b)
-	h.h.Write(b[:n])
+	hashed.Wait()
 	h.n += int64(n)
 	return n, err
 }
+
+// beside is the size of what plain segments write at once: hashing takes as long
+// as writing, and so much longer than to start a goroutine.
+const beside = 512 << 10
 
 func (h *hashing) blob(name string) bootset.Blob {
 	return bootset.Blob{File: name, Size: h.n, SHA256: hex.EncodeToString(h.h.Sum(nil))}
@@ -62,7 +75,9 @@ func newSegment(ctx context.Context, w io.Writer, kind, name string, c codec, mt
 	if s.pack, err = c.writer(ctx, s.blob); err != nil {
 		return nil, fmt.Errorf("write %s: %w", name, err)
 	}
-	s.cpio = cpio.NewWriter(s.pack)
+	if s.cpio = cpio.NewWriter(s.pack); c.name == "none" {
+		s.cpio = cpio.NewWriterSize(s.pack, beside)
+	}
 	s.cpio.SetModTime(mtime)
 	return s, nil
 }

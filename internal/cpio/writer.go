@@ -50,7 +50,10 @@ type Writer struct {
 }
 
 // NewWriter returns a Writer on w with modification time 0.
-func NewWriter(w io.Writer) *Writer { return &Writer{w: bufio.NewWriterSize(w, 64<<10)} }
+func NewWriter(w io.Writer) *Writer { return NewWriterSize(w, 64<<10) }
+
+// NewWriterSize is NewWriter with a buffer of size bytes.
+func NewWriterSize(w io.Writer, size int) *Writer { return &Writer{w: bufio.NewWriterSize(w, size)} }
 
 // SetModTime sets the modification time of the entries that follow.
 func (w *Writer) SetModTime(t time.Time) { w.mtime = uint32(max(0, min(t.Unix(), maxSize))) }

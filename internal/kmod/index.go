@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // ErrNotFound is the error for a module that is neither in the tree nor built
@@ -67,6 +68,10 @@ func Load(dir string) (*Index, error) {
 		}
 		x.text[name] = string(b)
 	}
+	// The aliases are as much work as all the rest.
+	var aliases sync.WaitGroup
+	aliases.Go(func() { x.aliases = parseAliases(x.text["modules.alias"]) })
+	defer aliases.Wait()
 	if err := x.parseDep(x.text["modules.dep"]); err != nil {
 		return nil, fmt.Errorf("load kernel modules: %s: %w", filepath.Join(dir, "modules.dep"), err)
 	}
@@ -75,7 +80,6 @@ func Load(dir string) (*Index, error) {
 			x.builtin[NameOf(line)] = true
 		}
 	}
-	x.aliases = parseAliases(x.text["modules.alias"])
 	x.parseSoft(x.text["modules.softdep"])
 	x.parseWeak(x.text["modules.weakdep"])
 	return x, nil

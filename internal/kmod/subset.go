@@ -35,7 +35,7 @@ func (x *Index) Subset(paths []string, rename func(string) string) (map[string][
 	out := map[string][]byte{
 		"modules.dep":     []byte(dep.String()),
 		"modules.builtin": []byte(x.text["modules.builtin"]),
-		"modules.alias":   filter(x.text["modules.alias"], func(f []string) bool { return len(f) == 3 && names[Normalize(f[2])] }),
+		"modules.alias":   aliasesOf(x.text["modules.alias"], names),
 		"modules.softdep": filter(x.text["modules.softdep"], func(f []string) bool { return len(f) > 1 && names[Normalize(f[1])] }),
 	}
 	if text, err := x.optional("modules.order"); err != nil {
@@ -63,6 +63,18 @@ func (x *Index) optional(name string) (string, error) {
 		return "", fmt.Errorf("load kernel modules: %w", err)
 	}
 	return string(b), nil
+}
+
+// aliasesOf is filter for modules.alias, which is long: "alias PATTERN NAME".
+func aliasesOf(text string, names map[string]bool) []byte {
+	out := make([]byte, 0, len(text))
+	for line := range strings.Lines(text) {
+		words := strings.TrimRight(line, " \t\r\n")
+		if name := words[strings.LastIndexAny(words, " \t")+1:]; names[Normalize(name)] && !strings.HasPrefix(line, "#") && len(strings.Fields(line)) == 3 {
+			out = append(out, line...)
+		}
+	}
+	return slices.Clip(out)
 }
 
 // filter keeps the lines whose words please keep, and drops comments.

@@ -53,6 +53,11 @@ func OfFile(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read build id: %w", err)
 	}
+	return OfContent(b, path)
+}
+
+// OfContent is OfFile for a program that was read already.
+func OfContent(b []byte, path string) (string, error) {
 	if id := find(b); id != "" {
 		return id, nil
 	}
