@@ -372,5 +372,8 @@ var distroTools = [...]string{
 	"reset", "stty", "clear", "chroot", "switch_root", "lsmod", "modinfo", "insmod", "rmmod", "lspci", "mountpoint", "findmnt", "hostname", "tee", "mktemp", "basename", "dirname",
 }
 
-// stages are the points of the boot that hooks can be for.
-var stages = [...]string{"cmdline", "pre-udev", "pre-trigger", "initqueue", "pre-mount", "mount", "pre-pivot", "cleanup", "emergency", "shutdown"}
+// stages are the points of the boot that hooks can be for, by dracut's names.
+var stages = [...]string{
+	"cmdline", "pre-udev", "pre-trigger", "initqueue", "initqueue/online", "initqueue/settled", "initqueue/timeout", "initqueue/finished", "netroot",
+	"pre-mount", "mount", "pre-pivot", "cleanup", "emergency", "shutdown-emergency", "pre-shutdown", "shutdown",
+}

@@ -149,9 +149,6 @@ func (f *files) hooks() error {
 			From: h.File, Size: fi.Size(), Why: "hook of stage " + h.Stage,
 		})
 	}
-	if len(f.o.Hooks) > 0 {
-		f.r.notices = append(f.r.notices, "hooks are put into the ramdisk; this version of bareroot-init does not run them yet")
-	}
 	return nil
 }
 

@@ -179,6 +179,17 @@ func TestWithin(t *testing.T) {
 
 // TestAppletsOfRealBusybox holds the table in the program against what the
 // program says.
+// TestHiddenApplets: a name is gone from the table, wherever it is not a name it
+// stays, and nothing else changes.
+func TestHiddenApplets(t *testing.T) {
+	box := []byte("modprobe\x00x\x00[\x00[[\x00a\x00no" + appletStrings + "modprobe\x00")
+	got := without(box, map[string]bool{"modprobe": true, "cat": true, "nothing": true})
+	want := strings.Replace(strings.Replace(string(box), "init\x00modprobe", "init\x00modprob\x7f", 1), "\x00cat\x00", "\x00ca\x7f\x00", 1)
+	if string(got) != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestAppletsOfRealBusybox(t *testing.T) {
 	name, err := exec.LookPath("busybox")
 	if err != nil {

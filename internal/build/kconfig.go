@@ -25,6 +25,9 @@ func (o *Options) findConfig(modules, kver string) (*kconfig, error) {
 	if err != nil {
 		return nil, inputError{fmt.Errorf("find the kernel's configuration: %w", err)}
 	}
+	if o.Kernel != "" {
+		tries = append([]string{filepath.Join(filepath.Dir(o.Kernel), "config-"+kver)}, tries...)
+	}
 	if modules != "" {
 		tries = append(tries, filepath.Join(modules, "config"), filepath.Join(modules, "build/.config"))
 	}

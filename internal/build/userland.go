@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 
@@ -81,13 +82,15 @@ func (r *recipe) busybox(o *Options) ([]item, error) {
 	if words == nil {
 		return nil, inputError{fmt.Errorf("%s has no table of applets with a shell in it: is it busybox?", name)}
 	}
-	installed := map[string]bool{}
+	installed := map[string]bool{"modprobe": true, "depmod": true} // init's modprobe reads the modules' compression
 	for _, it := range r.tools {
 		if d := path.Dir(it.Path); d == "usr/bin" || d == "usr/sbin" {
 			installed[path.Base(it.Path)] = true
 		}
 	}
-	items := []item{{Path: "usr/bin/busybox", Mode: cpio.TypeRegular | 0o755, Data: bb.Data, From: name, Why: "shell and tools for the operator"}}
+	hidden := maps.Clone(installed)
+	delete(hidden, "sh")
+	items := []item{{Path: "usr/bin/busybox", Mode: cpio.TypeRegular | 0o755, Data: without(bb.Data, hidden), From: name, Why: "shell and tools for the operator"}}
 	for _, a := range words {
 		if !installed[a] {
 			items = append(items, link("usr/bin/"+a, "busybox", "applet of busybox"))
