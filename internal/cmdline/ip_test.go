@@ -3,6 +3,7 @@ package cmdline
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -31,6 +32,9 @@ func show(n Network) string {
 		add("host", ip.Host)
 		for _, d := range ip.DNS {
 			add("dns", d.String())
+		}
+		if ip.NTP.IsValid() {
+			add("ntp", ip.NTP.String())
 		}
 		if ip.MTU > 0 {
 			add("mtu", fmt.Sprint(ip.MTU))
@@ -119,11 +123,13 @@ func TestDracutTable(t *testing.T) {
 	}
 }
 
-func TestFixBootIF(t *testing.T) {
+func TestFixBootIF(t *testing.T) { // row 46
 	ipoib := "20-80-00-02-08-fe-80-00-00-00-00-00-00-00-02-c9-03-00-01-02-03"
 	for in, want := range map[string]string{
 		"01-52-54-00-AA-BB-CC": "52:54:00:aa:bb:cc", "52-54-00-AA-BB-CC": "52:54:00:aa:bb:cc",
-		ipoib: strings.ReplaceAll(ipoib[3:], "-", ":"),
+		ipoib:                  strings.ReplaceAll(ipoib[3:], "-", ":"),
+		"01-52:54:00:AA:bb:cc": "52:54:00:aa:bb:cc", // GRUB: BOOTIF=01-$net_default_mac
+		"52:54:00:aa:bb:cc":    "52:54:00:aa:bb:cc", // iPXE: ${netX/mac}
 	} {
 		if got := FixBootIF(in); got != want {
 			t.Errorf("%s: %s", in, got)
@@ -131,30 +137,121 @@ func TestFixBootIF(t *testing.T) {
 	}
 }
 
-func TestRoutesAndGroups(t *testing.T) {
-	for in, want := range map[string]string{ // row 47
-		"192.168.200.0/24::ens10":                 "192.168.200.0/24 invalid IP ens10",
-		"[2001:DB8:3::/48]:[2001:DB8:2::1]:ens10": "2001:db8:3::/48 2001:db8:2::1 ens10",
-		"10.0.0.0/8": "die",
+// Rows 43 to 45, 47 and 50 to 52: words about the network that are not ip=.
+func TestNetworkWords(t *testing.T) {
+	for _, row := range []struct{ n, line, want string }{
+		{"43", "bond=bond0:eth0:mode=1,arp_ip_target=1.1.1.1;2.2.2.2", "bond bond0 [eth0] mode=1 arp_ip_target=1.1.1.1,2.2.2.2 mtu="},
+		{"44", "bond=bond0:eth0,eth1:mode=active-backup,miimon=100:9000", "bond bond0 [eth0 eth1] mode=active-backup miimon=100 mtu=9000"},
+		{"45", "bond=a:b:c:d:e", "die"}, {"45", "bridge=br0", "die"}, {"45", "vlan=eth0.5", "die"},
+		{"47", "rd.route=192.168.200.0/24::ens10", "route 192.168.200.0/24 invalid IP ens10"},
+		{"47", "rd.route=[2001:DB8:3::/48]:[2001:DB8:2::1]:ens10", "route 2001:db8:3::/48 2001:db8:2::1 ens10"},
+		{"47", "rd.route=10.0.0.0/8", "die"},
+		{"50", "ifname=bootnet:52:54:00:AA:bb:cc", "ifname bootnet 52:54:00:aa:bb:cc"}, {"50", "ifname=eth0:52:54:00:AA:bb:cc", "ifname eth0 52:54:00:aa:bb:cc notice"},
+		{"50", "ifname=bootnet:52-54-00-AA-bb-cc", "die"},
+		{"51", "vlan=vlan0005:eth0", "vlan vlan0005 eth0 5"}, {"51", "vlan=eth0.5:eth0", "vlan eth0.5 eth0 5"}, {"51", "vlan=vlan5:eth0", "vlan vlan5 eth0 5"},
+		{"52", "team=team0:eth0,eth1:lacp", "team team0 [eth0 eth1] lacp"}, {"52", "team", ""}, {"52", "bridge", "bridge br0 [eth0]"}, {"52", "bond", "bond bond0 [eth0 eth1]  mtu="},
+		{"9 team", "team=team0:eth0,eth1", "team team0 [eth0 eth1] activebackup"}, {"9 bridge", "bridge=br0:eth0,eth1", "bridge br0 [eth0 eth1]"},
+		{"9 bond", "bond=bond0", "bond bond0 [eth0 eth1]  mtu="},
+		{"ours", "vlan=vlan5000:eth0", "die"}, {"ours", "vlan=lan:eth0", "die"}, {"ours", "team=team0", "die"}, {"ours", "rd.route=x::", "die"}, {"ours", "rd.route=10.0.0.0/8:x", "die"}, {"ours", "ifname=a", "die"},
+		{"ours", "bond=bond0:eth0:mode=1:x", "die"}, {"ours", "bond=:eth0", "die"}, {"ours", "bond=bond0:eth0,", "die"}, {"ours", "bridge=br0:", "die"}, {"ours", "bridge=:eth0", "die"}, {"ours", "team=t:", "die"}, {"ours", "vlan=vlan5:", "die"},
+		{"ours", "ifname=a/b:52:54:00:aa:bb:cc", "die"}, {"ours", "ifname=averyverylongname:52:54:00:aa:bb:cc", "die"}, {"ours", "bond=a/b:eth0", "die"},
+		{"ours", "rd.route=10.0.0.0/8:[2001:db8::1]:eth0", "die"},
 	} {
-		r, err := ParseRoute(in)
-		got := fmt.Sprintf("%s %s %s", r.Dest, r.Via, r.Device)
+		n, err := ParseNetwork(Parse(row.line, "t"))
+		var out []string
+		for _, g := range n.Bonds {
+			out = append(out, fmt.Sprintf("bond %s %v %s mtu=%s", g.Name, g.Members, g.Options, g.MTU))
+		}
+		for _, g := range n.Bridges {
+			out = append(out, fmt.Sprintf("bridge %s %v", g.Name, g.Members))
+		}
+		for _, g := range n.Teams {
+			out = append(out, fmt.Sprintf("team %s %v %s", g.Name, g.Members, g.Options))
+		}
+		for _, v := range n.VLANs {
+			out = append(out, fmt.Sprintf("vlan %s %s %d", v.Name, v.Phys, v.ID))
+		}
+		for _, i := range n.Rename {
+			out = append(out, fmt.Sprintf("ifname %s %s", i.Name, i.MAC))
+		}
+		for _, r := range n.Routes {
+			out = append(out, fmt.Sprintf("route %s %s %s", r.Dest, r.Via, r.Device))
+		}
+		if len(n.Notices) > 0 {
+			out = append(out, "notice")
+		}
+		got := strings.Join(out, " ")
+		if err != nil {
+			if key, _, _ := strings.Cut(row.line, "="); !strings.HasPrefix(err.Error(), key+"=") {
+				t.Errorf("row %s: %s: the message does not name the word: %v", row.n, row.line, err)
+			}
+			got = "die"
+		}
+		if got != row.want {
+			t.Errorf("row %s: %s\n got %s (%v)\nwant %s", row.n, row.line, got, err, row.want)
+		}
+	}
+}
+
+// Sections 12 and 13: the kernel's ip= and klibc's. Section 11: what pxelinux
+// appends.
+func TestClassicIP(t *testing.T) {
+	const k, c = "bareroot.ip=kernel ", "bareroot.ip=klibc "
+	for _, row := range []struct{ n, line, want string }{
+		{"12", k + "ip=192.0.2.5:192.0.2.9:192.0.2.1:255.255.255.0:h.nis:eth0:off:192.0.2.53:192.0.2.54:192.0.2.123", "auto=none dev=eth0 ip=192.0.2.5 peer=192.0.2.9 gw=192.0.2.1 bits=24 host=h.nis dns=192.0.2.53 dns=192.0.2.54 ntp=192.0.2.123 ifaces=eth0"},
+		{"12, by dracut's rules too", "ip=192.0.2.5::192.0.2.1:24:h:eth0:off:192.0.2.53:192.0.2.54:192.0.2.123", "auto=off dev=eth0 ip=192.0.2.5 gw=192.0.2.1 bits=24 host=h dns=192.0.2.53 dns=192.0.2.54 ntp=192.0.2.123 ifaces=eth0"},
+		{"12, second server only", "ip=192.0.2.5::192.0.2.1:24:h:eth0:off::192.0.2.54", "auto=off dev=eth0 ip=192.0.2.5 gw=192.0.2.1 bits=24 host=h dns=192.0.2.54 ifaces=eth0"},
+		{"12", k + "ip=on", "auto=dhcp"}, {"12", k + "ip=any", "auto=dhcp"}, {"12", k + "ip=dhcp", "auto=dhcp"}, {"12", k + "ip=off", ""}, {"12", k + "ip=none", ""}, {"12", k + "ip=:::::eth0:dhcp", "auto=dhcp dev=eth0 ifaces=eth0"},
+		{"12", k + "ip=dhcp,1,6964", "auto=dhcp"}, {"12, ours: asked for by DHCP", k + "ip=bootp", "auto=dhcp"}, {"12, ours", k + "ip=both", "auto=dhcp"}, {"12, ours: not supported", k + "ip=rarp", "die"},
+		{"12, mask by class", k + "ip=10.1.2.3", "auto=none ip=10.1.2.3 bits=8"}, {"12, mask by class", k + "ip=172.16.0.5:::::eth0:none", "auto=none dev=eth0 ip=172.16.0.5 bits=16 ifaces=eth0"},
+		{"12, 0.0.0.0", k + "ip=0.0.0.0:0.0.0.0:0.0.0.0:0.0.0.0::eth0:dhcp", "auto=dhcp dev=eth0 ifaces=eth0"},
+		{"12", k + "ip=[2001:db8::5]::::h:eth0:none", "die"}, {"12", k + "ip=1:2:3:4:5:6:7:8:9:10:11", "die"}, {"12", k + "ip=192.0.2.5::::::bogus", "die"},
+		{"12, nfsaddrs", "nfsaddrs=192.0.2.5:192.0.2.9:192.0.2.1:255.255.255.0:h:eth0:off", "auto=none dev=eth0 ip=192.0.2.5 peer=192.0.2.9 gw=192.0.2.1 bits=24 host=h ifaces=eth0"},
+		{"12, ip= is the newer word", "nfsaddrs=dhcp ip=eth0:dhcp", "auto=dhcp dev=eth0 ifaces=eth0"},
+		{"13", c + "ip=192.0.2.5:192.0.2.9:192.0.2.1:255.255.255.0:h:eth0:static", "auto=none dev=eth0 ip=192.0.2.5 peer=192.0.2.9 gw=192.0.2.1 bits=24 host=h ifaces=eth0"},
+		{"13, seven fields", c + "ip=192.0.2.5::192.0.2.1:255.255.255.0:h:eth0:none:192.0.2.53", "die"},
+		{"13, unknown protocol", c + "ip=:::::eth0:bogus", "die"}, {"13, bad address", c + "ip=x:::::eth0:none", "die"}, {"13, bad address", c + "ip=192.0.2.5::x:::eth0:none", "die"},
+		{"13, all", c + "ip=:::::all:dhcp", "auto=dhcp"}, {"13", c + "ip=none", ""}, {"13", c + "ip=", ""}, {"13", c + "ip=:::::eth0:", "auto=dhcp dev=eth0 ifaces=eth0"},
+		{"13, IPAPPEND 1 is static", c + "ip=192.0.2.5:192.0.2.10:192.0.2.1:255.255.255.0", "auto=none ip=192.0.2.5 peer=192.0.2.10 gw=192.0.2.1 bits=24"},
+		{"13, a protocol asks", c + "ip=192.0.2.5::::h:eth0:dhcp", "auto=dhcp dev=eth0 host=h ifaces=eth0"},
+		{"11, IPAPPEND 2", "BOOTIF=01-52-54-00-12-34-56", "bootdev=52:54:00:12:34:56 ifaces=52:54:00:12:34:56"},
+		{"11, IPAPPEND 3 and the rest", "ip=192.0.2.5:192.0.2.10:0.0.0.0:255.255.255.0 BOOTIF=01-52-54-00-12-34-56 SYSUUID=x CPU=6PVXL SYSVENDOR=QEMU SYSFF=1", "auto=none ip=192.0.2.5 peer=192.0.2.10 bits=24 bootdev=52:54:00:12:34:56 ifaces=52:54:00:12:34:56"},
+		{"11, nothing known", "ip=0.0.0.0:0.0.0.0:0.0.0.0:0.0.0.0", "die"},
+	} {
+		n, err := ParseNetwork(Parse(row.line, "test"))
+		got := show(n)
 		if err != nil {
 			got = "die"
 		}
-		if got != want {
-			t.Errorf("rd.route=%s: %s, want %s", in, got, want)
+		if got != row.want {
+			t.Errorf("row %s: %s\n got %s (%v)\nwant %s", row.n, row.line, got, err, row.want)
 		}
 	}
-	n, err := ParseNetwork(Parse("bond=bond0:eth0:mode=1,arp_ip_target=1.1.1.1;2.2.2.2 bond bridge vlan=vlan0005:eth0 vlan=eth0.5:eth0 team=team0:eth0,eth1:lacp ifname=eth0:52:54:00:AA:bb:cc", "t"))
-	if err != nil {
-		t.Fatal(err)
+}
+
+func FuzzNetwork(f *testing.F) {
+	for _, s := range []string{
+		"ip=eth0:dhcp ip=eth1:dhcp bond vlan=vlan5:eth0", "bareroot.ip=kernel ip=192.0.2.5:::::e:dhcp,1", "bareroot.ip=klibc ip=1.1.1.1", "rd.route=[::/0]:[fe80::1]:e ifname=a:00:11:22:33:44:55",
+		"team=a:b:c bridge=a:b nameserver=::1 BOOTIF=01-00-11-22-33-44-55", "nfsaddrs=:::::::", "vlan=a.1:b", "ip=1.1.1.1 netmask=24 gateway=x ksdevice=bootif",
+	} {
+		f.Add(s)
 	}
-	got := fmt.Sprint(n.Bonds, n.Bridges, n.VLANs, n.Teams, n.Rename, len(n.Notices)) // rows 43, 50, 51, 52
-	want := "[{bond0 [eth0] mode=1 arp_ip_target=1.1.1.1,2.2.2.2 } {bond0 [eth0 eth1]  }] [{br0 [eth0]  }] [{vlan0005 eth0 5} {eth0.5 eth0 5}] [{team0 [eth0 eth1] lacp }] [{eth0 52:54:00:aa:bb:cc}] 1"
-	if got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
-	}
+	f.Fuzz(func(t *testing.T, s string) {
+		n, err := ParseNetwork(Parse(s, "fuzz"))
+		if err != nil {
+			return
+		}
+		for _, v := range n.VLANs {
+			if v.ID < 1 || v.ID > 4094 || v.Phys == "" {
+				t.Fatalf("%q: %+v", s, v)
+			}
+		}
+		for _, g := range append(append(append([]Group(nil), n.Bonds...), n.Bridges...), n.Teams...) {
+			if g.Name == "" || len(g.Members) == 0 || slices.Contains(g.Members, "") {
+				t.Fatalf("%q: %+v", s, g)
+			}
+		}
+	})
 }
 
 func TestCheckRoot(t *testing.T) { // rows 48, 49

@@ -140,16 +140,20 @@ func TestBreakAndInitArgs(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"", `a="b c" d`, `"`, "ip=[::1]:x root=", "\x00"} {
+	for _, s := range []string{"", `a="b c" d`, `a=b"c d"e`, `"a=b c" "x`, `"`, "ip=[::1]:x root=", "\x00"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		l := Parse(s, "fuzz")
 		for _, w := range l {
-			if strings.ContainsRune(w.Key, '"') || w.String() == "" {
-				t.Fatalf("%q gives the word %q", s, w)
+			if w.String() == "" {
+				t.Fatalf("%q gives an empty word", s)
 			}
 		}
+		if d := cmp.Diff(l, Parse(l.String(), "fuzz")); d != "" && strings.Count(s, `"`)%2 == 0 {
+			t.Fatalf("%q is printed as %q: %s", s, l, d)
+		}
+		_, _ = l.Masked(), l.Canonical()
 		Check(l)
 		if v, ok := l.Get("root"); ok {
 			_, _ = ParseRoot(v)

@@ -142,7 +142,7 @@ func (n *Network) extras(l Line) error {
 	}
 	for _, w := range l.All("ifname") {
 		name, mac, _ := strings.Cut(w.Value, ":")
-		if name == "" || !isMAC(mac) {
+		if !IfaceName(name) || !isMAC(mac) {
 			return fmt.Errorf("ifname=%s: the form is NAME:MAC with 6 or 20 octets and colons", w.Value)
 		}
 		if strings.HasPrefix(name, "eth") && len(name) > 3 && strings.Trim(name[3:], "0123456789") == "" {
@@ -167,6 +167,9 @@ func ParseRoute(v string) (Route, error) {
 	if f[1] != "" {
 		if r.Via, err = netip.ParseAddr(f[1]); err != nil {
 			return Route{}, fmt.Errorf("rd.route=%s: gateway %q is no address", v, f[1])
+		}
+		if r.Via.Is4() != p.Addr().Is4() {
+			return Route{}, fmt.Errorf("rd.route=%s: network and gateway are of different families", v)
 		}
 	}
 	if len(f) == 3 {
@@ -195,6 +198,12 @@ func (n *Network) groups(l Line) error {
 		if len(f) > 3 {
 			g.MTU = f[3]
 		}
+		if g.MTU != "" && !digits(g.MTU) {
+			return fmt.Errorf("bond=%s: MTU %q is no number", w.Value, g.MTU)
+		}
+		if err := g.names(w); err != nil {
+			return err
+		}
 		n.Bonds = append(n.Bonds, g)
 	}
 	for _, w := range l.All("bridge") {
@@ -205,7 +214,11 @@ func (n *Network) groups(l Line) error {
 		if !ok || strings.Contains(members, ":") {
 			return fmt.Errorf("bridge=%s: the form is NAME:PORT1,PORT2", w.Value)
 		}
-		n.Bridges = append(n.Bridges, Group{Name: name, Members: strings.Split(members, ",")})
+		g := Group{Name: name, Members: strings.Split(members, ",")}
+		if err := g.names(w); err != nil {
+			return err
+		}
+		n.Bridges = append(n.Bridges, g)
 	}
 	for _, w := range l.All("team") {
 		if w.Value == "" {
@@ -219,6 +232,9 @@ func (n *Network) groups(l Line) error {
 		if len(f) == 3 {
 			g.Options = f[2]
 		}
+		if err := g.names(w); err != nil {
+			return err
+		}
 		n.Teams = append(n.Teams, g)
 	}
 	for _, w := range l.All("vlan") {
@@ -230,9 +246,27 @@ func (n *Network) groups(l Line) error {
 		if !ok {
 			return fmt.Errorf("vlan=%s: %s says no VLAN id; names are vlanN, vlanNNNN or INTERFACE.N with N from 1 to 4094", w.Value, f[0])
 		}
+		if err := (Group{Name: f[0], Members: f[1:]}).names(w); err != nil {
+			return err
+		}
 		n.VLANs = append(n.VLANs, VLAN{Name: f[0], Phys: f[1], ID: id})
 	}
 	return nil
+}
+
+// names checks the names of interfaces in a word.
+func (g Group) names(w Word) error {
+	for _, name := range append([]string{g.Name}, g.Members...) {
+		if !IfaceName(name) {
+			return fmt.Errorf("%s: %q is no name of an interface", w, name)
+		}
+	}
+	return nil
+}
+
+// IfaceName says whether the kernel takes s as the name of an interface.
+func IfaceName(s string) bool {
+	return s != "" && len(s) < 16 && s != "." && s != ".." && !strings.ContainsAny(s, "/: \t\n\v\f\r")
 }
 
 func vlanID(name string) (int, bool) {
