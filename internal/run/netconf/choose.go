@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"bareroot/internal/rdconf"
-	"github.com/vishvananda/netlink"
+	"bareroot/internal/run/rtnl"
 )
 
 // offer notes an address of the NIC, and makes the NIC the boot's network if it
@@ -40,7 +40,7 @@ func (n *nic) reach(ctx context.Context) bool {
 	if n.m.cfg.Probe == "" {
 		return true
 	}
-	name := n.now().Attrs().Name
+	name := n.now().Name
 	for wait := 250 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		d := net.Dialer{Timeout: 5 * time.Second, Control: bindTo(name, false)}
 		c, err := d.DialContext(ctx, "tcp", n.m.cfg.Probe)
@@ -148,8 +148,8 @@ func (n *nic) giveWay(to string) {
 	clear(n.leases)
 	n.m.mu.Unlock()
 	flush(link, addrs...)
-	if err := netlink.LinkSetDown(link); err != nil {
-		n.m.cfg.Log.Debugf("set %s down: %v", link.Attrs().Name, err)
+	if err := rtnl.Set(link.Index, false); err != nil {
+		n.m.cfg.Log.Debugf("set %s down: %v", link.Name, err)
 	}
 	n.say("gave way to %s", to)
 }
@@ -188,7 +188,7 @@ func (m *Manager) resolvConf() string {
 		if a == m.won || b == m.won {
 			return map[bool]int{true: -1, false: 1}[a == m.won]
 		}
-		return a.link.Attrs().Index - b.link.Attrs().Index
+		return a.link.Index - b.link.Index
 	})
 	servers := slices.Clone(m.cfg.Net.DNS)
 	var search []string

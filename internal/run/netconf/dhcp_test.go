@@ -2,6 +2,7 @@ package netconf
 
 import (
 	"errors"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -115,7 +116,7 @@ func TestAddressInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(netlink.LinkSetUp(other), netlink.AddrAdd(other, &netlink.Addr{IPNet: ipNet(prefix("10.1.0.50/32"))})); err != nil {
+	if err := errors.Join(netlink.LinkSetUp(other), netlink.AddrAdd(other, &netlink.Addr{IPNet: netlink.NewIPNet(net.IP{10, 1, 0, 50})})); err != nil {
 		t.Fatal(err)
 	}
 	s := w.dnsmasq("sw0", "10.1.0.1/24", "--dhcp-range=10.1.0.50,10.1.0.51,255.255.255.0,1h", "--dhcp-sequential-ip")

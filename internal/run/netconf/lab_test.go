@@ -22,6 +22,7 @@ import (
 	"bareroot/internal/cmdline"
 	"bareroot/internal/lab/netns"
 	"bareroot/internal/run/console"
+	"bareroot/internal/run/rtnl"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -94,7 +95,7 @@ func wire(t *testing.T) *wires {
 		_ = hold.Process.Kill()
 		_ = hold.Wait()
 		// The namespace's end takes the NICs with it, a moment later.
-		links, err := retry(netlink.LinkList)
+		links, err := netlink.LinkList()
 		if err != nil {
 			t.Error(err)
 		}
@@ -227,7 +228,7 @@ func (w *wires) boot(line string, change ...func(*Config)) *Manager {
 	log := console.NewLog(w.log)
 	log.Debug = true
 	cfg := Config{Net: n, Log: log, Start: time.Now(), Limits: DefaultLimits(), root: w.root,
-		host: func([]byte) error { return nil }, nic: func(l netlink.Link) bool { return strings.HasPrefix(l.Attrs().Name, "eth") }}
+		host: func([]byte) error { return nil }, nic: func(l rtnl.Link) bool { return strings.HasPrefix(l.Name, "eth") }}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -258,7 +259,7 @@ func (w *wires) addresses(nic string) []string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	addrs, err := retry(func() ([]netlink.Addr, error) { return netlink.AddrList(l, netlink.FAMILY_ALL) })
+	addrs, err := netlink.AddrList(l, netlink.FAMILY_ALL)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -279,7 +280,7 @@ func (w *wires) routes(nic string) []string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	rs, err := retry(func() ([]netlink.Route, error) { return netlink.RouteList(l, netlink.FAMILY_V4) })
+	rs, err := netlink.RouteList(l, netlink.FAMILY_V4)
 	if err != nil {
 		w.t.Fatal(err)
 	}

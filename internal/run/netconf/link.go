@@ -1,65 +1,41 @@
 package netconf
 
 import (
-	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/vishvananda/netlink"
+	"bareroot/internal/run/rtnl"
 	"golang.org/x/sys/unix"
 )
 
-// retry repeats a netlink dump that the kernel interrupted because the table
-// changed meanwhile.
-func retry[T any](list func() (T, error)) (T, error) {
-	var v T
-	var err error
-	for range 10 {
-		v, err = list()
-		if !errors.Is(err, netlink.ErrDumpInterrupted) && !errors.Is(err, unix.EINTR) {
-			return v, err
-		}
-	}
-	return v, err
-}
-
 // NICs lists the interfaces that a ramdisk may use: Ethernet and InfiniBand
 // hardware, no wireless.
-func NICs() ([]netlink.Link, error) {
-	links, err := retry(netlink.LinkList)
-	if err != nil {
-		return nil, fmt.Errorf("list network interfaces: %w", err)
-	}
-	var out []netlink.Link
-	for _, l := range links {
-		if usableNIC(l) {
-			out = append(out, l)
-		}
-	}
-	return out, nil
+func NICs() ([]rtnl.Link, error) {
+	links, err := rtnl.Links()
+	return slices.DeleteFunc(links, func(l rtnl.Link) bool { return !usableNIC(l) }), err
 }
 
-func usableNIC(l netlink.Link) bool {
-	a := l.Attrs()
-	if a.Flags&net.FlagLoopback != 0 || len(a.HardwareAddr) == 0 {
+func usableNIC(l rtnl.Link) bool {
+	if l.Flags&unix.IFF_LOOPBACK != 0 || len(l.MAC) == 0 {
 		return false
 	}
-	dir := "/sys/class/net/" + a.Name
+	dir := "/sys/class/net/" + l.Name
 	if _, err := os.Stat(dir + "/device"); err != nil {
 		return false
 	}
 	if _, err := os.Stat(dir + "/phy80211"); err == nil {
 		return false
 	}
-	return !strings.HasPrefix(a.Name, "wwan")
+	return !strings.HasPrefix(l.Name, "wwan")
 }
 
-// MACs lists the MAC addresses of the machine's NICs, first first.
+// MACs lists the MAC addresses of the machine's NICs, first first. A member of
+// a bond may have the bond's, so those that the NICs were made with count.
 func MACs(first string) []string {
 	links, err := NICs()
 	if err != nil {
@@ -67,10 +43,7 @@ func MACs(first string) []string {
 	}
 	var out []string
 	for _, l := range links {
-		mac := l.Attrs().HardwareAddr.String()
-		if p := l.Attrs().PermHWAddr; len(p) > 0 {
-			mac = p.String() // a member of a bond may have the bond's
-		}
+		mac := l.Permanent().String()
 		if mac == first {
 			out = append([]string{mac}, out...)
 		} else {
@@ -78,10 +51,6 @@ func MACs(first string) []string {
 		}
 	}
 	return out
-}
-
-func ipNet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
 // config is what is put on a NIC.
@@ -95,28 +64,24 @@ type config struct {
 }
 
 // apply configures a link. What is there already is replaced.
-func apply(l netlink.Link, c config) error {
-	name := l.Attrs().Name
-	if c.mtu > 0 && c.mtu != l.Attrs().MTU {
-		if err := netlink.LinkSetMTU(l, c.mtu); err != nil {
-			return fmt.Errorf("set MTU %d on %s: %w", c.mtu, name, err)
+func apply(l rtnl.Link, c config) error {
+	if c.mtu > 0 && c.mtu != l.MTU {
+		if err := rtnl.SetMTU(l.Index, c.mtu); err != nil {
+			return fmt.Errorf("set MTU %d on %s: %w", c.mtu, l.Name, err)
 		}
 	}
-	life := int(min(c.lifetime, forever).Seconds())
-	a := &netlink.Addr{IPNet: ipNet(c.addr), ValidLft: life, PreferedLft: life}
-	if err := netlink.AddrReplace(l, a); err != nil {
-		return fmt.Errorf("set address %s on %s: %w", c.addr, name, err)
+	if err := rtnl.SetAddr(l.Index, c.addr, c.lifetime, c.lifetime); err != nil {
+		return fmt.Errorf("set address %s on %s: %w", c.addr, l.Name, err)
 	}
+	routes := c.routes
 	if gw := c.gateway; gw.IsValid() && !gw.IsUnspecified() {
 		all := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 		if gw.Is6() {
 			all = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
 		}
-		if err := route(l, c.addr, LeaseRoute{all, gw}, c.metric); err != nil {
-			return err
-		}
+		routes = append([]LeaseRoute{{all, gw}}, routes...)
 	}
-	for _, r := range c.routes {
+	for _, r := range routes {
 		// rd.route= may have both families; an address carries its own.
 		if r.Dest.Addr().Is4() != c.addr.Addr().Is4() {
 			continue
@@ -129,26 +94,18 @@ func apply(l netlink.Link, c config) error {
 }
 
 // route adds a route; own is an address of the link.
-func route(l netlink.Link, own netip.Prefix, to LeaseRoute, metric int) error {
-	r := &netlink.Route{LinkIndex: l.Attrs().Index, Dst: ipNet(to.Dest), Priority: metric}
-	if to.Via.IsValid() && !to.Via.IsUnspecified() {
-		r.Gw = to.Via.AsSlice()
-		if !own.Contains(to.Via) && !to.Via.IsLinkLocalUnicast() {
-			r.Flags = int(netlink.FLAG_ONLINK)
-		}
-	} else if to.Dest.Addr().Is4() {
-		r.Scope = netlink.SCOPE_LINK
-	}
-	if err := netlink.RouteReplace(r); err != nil {
-		return fmt.Errorf("set route %s via %s on %s: %w", to.Dest, to.Via, l.Attrs().Name, err)
+func route(l rtnl.Link, own netip.Prefix, to LeaseRoute, metric int) error {
+	r := rtnl.Route{Index: l.Index, Dest: to.Dest, Via: to.Via, Metric: metric, OnLink: !own.Contains(to.Via) && !to.Via.IsLinkLocalUnicast()}
+	if err := rtnl.SetRoute(r); err != nil {
+		return fmt.Errorf("set route %s via %s on %s: %w", to.Dest, to.Via, l.Name, err)
 	}
 	return nil
 }
 
 // flush takes addresses off a link, and with them their routes.
-func flush(l netlink.Link, addrs ...netip.Prefix) {
+func flush(l rtnl.Link, addrs ...netip.Prefix) {
 	for _, a := range addrs {
-		_ = netlink.AddrDel(l, &netlink.Addr{IPNet: ipNet(a)}) // it may have expired
+		_ = rtnl.DelAddr(l.Index, a) // it may have expired
 	}
 }
 

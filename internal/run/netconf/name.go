@@ -2,13 +2,12 @@ package netconf
 
 import (
 	"errors"
-	"net"
 	"os"
 	"strings"
 
 	"bareroot/internal/cmdline"
 	"bareroot/internal/run/ifname"
-	"github.com/vishvananda/netlink"
+	"bareroot/internal/run/rtnl"
 	"golang.org/x/sys/unix"
 )
 
@@ -16,15 +15,15 @@ import (
 // anything else is done with it: ifname= first, then firmware's and bus's
 // name unless net.ifnames=0. A NIC whose kernel name the command line uses
 // keeps it. It returns the name that the NIC has then.
-func (m *Manager) rename(l netlink.Link) string {
-	old := l.Attrs().Name
+func (m *Manager) rename(l rtnl.Link) string {
+	old := l.Name
 	want, why := "", ""
 	for _, r := range m.cfg.Net.Rename {
-		if strings.EqualFold(r.MAC, permanent(l)) {
+		if strings.EqualFold(r.MAC, l.Permanent().String()) {
 			want, why = r.Name, "ifname="
 		}
 	}
-	if want == "" && m.cfg.Predictable && l.Attrs().Flags&net.FlagUp == 0 {
+	if want == "" && m.cfg.Predictable && !l.Up() {
 		if mentions(m.cfg.Net, old) {
 			m.cfg.Log.Infof("%s keeps the kernel's name: the command line uses it", old)
 			return old
@@ -38,7 +37,7 @@ func (m *Manager) rename(l netlink.Link) string {
 	if want == "" || want == old {
 		return old
 	}
-	switch err := netlink.LinkSetName(l, want); {
+	switch err := rtnl.SetName(l.Index, want); {
 	case errors.Is(err, unix.ENODEV): // it went away, or has another name already
 		return old
 	case err != nil:
@@ -46,16 +45,7 @@ func (m *Manager) rename(l netlink.Link) string {
 		return old
 	}
 	m.cfg.Log.Infof("%s is now %s (%s)", old, want, why)
-	l.Attrs().Name = want
 	return want
-}
-
-// permanent is the MAC that the NIC was made with, else the present one.
-func permanent(l netlink.Link) string {
-	if a := l.Attrs(); len(a.PermHWAddr) > 0 {
-		return a.PermHWAddr.String()
-	}
-	return l.Attrs().HardwareAddr.String()
 }
 
 // mentions says whether the command line names a NIC.

@@ -19,7 +19,7 @@ import (
 
 	"bareroot/internal/cmdline"
 	"bareroot/internal/run/console"
-	"github.com/vishvananda/netlink"
+	"bareroot/internal/run/rtnl"
 	"golang.org/x/sys/unix"
 )
 
@@ -36,9 +36,9 @@ type Config struct {
 
 	Predictable bool // rename NICs as systemd's udev does
 
-	root string                    // "/", where etc/resolv.conf and run are
-	host func(name []byte) error   // sets the host name
-	nic  func(l netlink.Link) bool // which interfaces are hardware to use
+	root string                  // "/", where etc/resolv.conf and run are
+	host func(name []byte) error // sets the host name
+	nic  func(l rtnl.Link) bool  // which interfaces are hardware to use
 }
 
 // Limits are the words rd.net.timeout.* and rd.net.dhcp.retry.
@@ -75,7 +75,7 @@ const headStart = 5 * time.Second
 type Manager struct {
 	cfg    Config
 	plan   *plan
-	sock   *rtnl
+	sock   *rtnl.Watch
 	begin  time.Time
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -109,17 +109,17 @@ func Start(ctx context.Context, cfg Config) (*Manager, error) {
 		cfg.Log.Warnf("%s", n)
 	}
 	var err error
-	if m.sock, err = openRtnl(); err != nil {
+	if m.sock, err = rtnl.Open(); err != nil {
 		return nil, err
 	}
-	if lo, err := netlink.LinkByName("lo"); err == nil {
-		_ = netlink.LinkSetUp(lo) // a kernel without loopback boots, too
+	if lo, err := rtnl.ByName("lo"); err == nil {
+		_ = rtnl.Set(lo.Index, true) // a kernel without loopback boots, too
 	}
 	ctx, m.cancel = context.WithCancel(ctx)
 	m.wg.Add(1)
 	go func() {
 		defer m.wg.Done()
-		defer m.sock.close()
+		defer m.sock.Close()
 		for i := range m.plan.virts {
 			if err := m.makeVirtual(&m.plan.virts[i], 0); err != nil {
 				cfg.Log.Errorf("%v", err)

@@ -10,8 +10,7 @@ import (
 	"time"
 
 	"bareroot/internal/cmdline"
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
+	"bareroot/internal/run/rtnl"
 )
 
 // nic is one interface that the boot uses.
@@ -23,8 +22,8 @@ type nic struct {
 	cancel context.CancelFunc
 
 	// Guarded by m.mu.
-	link    netlink.Link
-	addrs   map[netip.Addr]addr6
+	link    rtnl.Link
+	addrs   map[netip.Addr]rtnl.Addr6
 	flags   uint32 // of IPv6
 	ra      raOptions
 	leases  map[bool]*Lease // by Is6
@@ -34,16 +33,16 @@ type nic struct {
 	cables  []chan struct{} // each gets a value when the cable comes back
 }
 
-func (n *nic) name() string { return n.link.Attrs().Name }
+func (n *nic) name() string { return n.link.Name }
 
-func (n *nic) mac() net.HardwareAddr { return n.link.Attrs().HardwareAddr }
+func (n *nic) mac() net.HardwareAddr { return n.link.MAC }
 
 func (n *nic) names() names { return names{n.name(), n.kernel, n.mac().String()} }
 
-func (n *nic) carrier() bool { return n.link.Attrs().RawFlags&unix.IFF_LOWER_UP != 0 }
+func (n *nic) carrier() bool { return n.link.Carrier() }
 
 // now is the link as the kernel last reported it.
-func (n *nic) now() netlink.Link {
+func (n *nic) now() rtnl.Link {
 	n.m.mu.Lock()
 	defer n.m.mu.Unlock()
 	return n.link
@@ -74,7 +73,7 @@ func (n *nic) note(f func() string) {
 	n.m.mu.Lock()
 	defer n.m.mu.Unlock()
 	n.state = func() string {
-		if n.carrier() || n.link.Attrs().RawFlags&unix.IFF_UP == 0 {
+		if n.carrier() || !n.link.Up() {
 			return f()
 		}
 		return "no carrier (cable?)"
@@ -109,16 +108,16 @@ func (n *nic) until(ctx context.Context, limit time.Duration, ok func() bool) bo
 // run brings one interface up and keeps it.
 func (n *nic) run(ctx context.Context, j job) {
 	l, cfg := n.now(), n.m.cfg
-	name := l.Attrs().Name
+	name := l.Name
 	if j.ip.MAC != "" {
 		if mac, err := net.ParseMAC(strings.ReplaceAll(j.ip.MAC, "-", ":")); err == nil {
-			if err := netlink.LinkSetHardwareAddr(l, mac); err != nil {
+			if err := rtnl.SetMAC(l.Index, mac); err != nil {
 				cfg.Log.Warnf("set MAC %s on %s: %v", mac, name, err)
 			}
 		}
 	}
 	if j.ip.MTU > 0 {
-		if err := netlink.LinkSetMTU(l, j.ip.MTU); err != nil {
+		if err := rtnl.SetMTU(l.Index, j.ip.MTU); err != nil {
 			cfg.Log.Warnf("set MTU %d on %s: %v", j.ip.MTU, name, err)
 		}
 	}
@@ -127,13 +126,13 @@ func (n *nic) run(ctx context.Context, j job) {
 		return
 	}
 	n.prepare6(j)
-	if err := netlink.LinkSetUp(l); err != nil {
+	if err := rtnl.Set(l.Index, true); err != nil {
 		n.say("cannot be brought up: %v", err)
 		cfg.Log.Warnf("bring %s up: %v", name, err)
 		return
 	}
 	for _, v := range n.m.plan.vlansOf(n.names()) {
-		if err := n.m.makeVirtual(&v, l.Attrs().Index); err != nil {
+		if err := n.m.makeVirtual(&v, l.Index); err != nil {
 			cfg.Log.Errorf("%v", err)
 		}
 	}
@@ -208,16 +207,16 @@ func (n *nic) has(six bool) bool {
 // limit of 0 is none.
 func (n *nic) dhcp4(ctx context.Context, ip cmdline.IP, limit time.Duration) bool {
 	l := n.now()
-	conn, err := open4(l.Attrs().Name, l.Attrs().Index, l.Attrs().HardwareAddr)
+	conn, err := open4(l.Name, l.Index, l.MAC)
 	if err != nil {
 		n.say("%v", err)
 		return false
 	}
 	got := make(chan struct{}, 1)
 	cctx, stop := context.WithCancel(ctx)
-	c := Client{Conn: conn, MAC: l.Attrs().HardwareAddr, Host: ip.Host, Debugf: n.m.cfg.Log.Debugf, Note: n.note, Verify: n.cable(),
+	c := Client{Conn: conn, MAC: l.MAC, Host: ip.Host, Debugf: n.m.cfg.Log.Debugf, Note: n.note, Verify: n.cable(),
 		Check: func(ctx context.Context, a netip.Addr) string {
-			return inUse(ctx, l.Attrs().Name, l.Attrs().Index, l.Attrs().HardwareAddr, a)
+			return inUse(ctx, l.Name, l.Index, l.MAC, a)
 		},
 		OnLease: func(lease *Lease) {
 			n.leased(ctx, ip, lease)
@@ -252,8 +251,8 @@ func (n *nic) dhcp4(ctx context.Context, ip cmdline.IP, limit time.Duration) boo
 // static puts the address of an ip= word on the NIC.
 func (n *nic) static(ctx context.Context, ip cmdline.IP) {
 	link := n.now()
-	name := link.Attrs().Name
-	if who := inUse(ctx, name, link.Attrs().Index, link.Attrs().HardwareAddr, ip.Client); who != "" {
+	name := link.Name
+	if who := inUse(ctx, name, link.Index, link.MAC, ip.Client); who != "" {
 		// The operator said so; two machines with one address are his to find.
 		n.m.cfg.Log.Errorf("%s: the address %s is already used by %s", name, ip.Client, who)
 	}
@@ -261,7 +260,7 @@ func (n *nic) static(ctx context.Context, ip cmdline.IP) {
 	if peer, err := netip.ParseAddr(ip.Peer); err == nil {
 		l.NextServ = peer
 	}
-	c := config{addr: l.Address, gateway: ip.Gateway, routes: n.extra(), metric: metricBase + link.Attrs().Index}
+	c := config{addr: l.Address, gateway: ip.Gateway, routes: n.extra(), metric: metricBase + link.Index}
 	if err := apply(link, c); err != nil {
 		n.say("%v", err)
 		n.m.cfg.Log.Errorf("%v", err)
@@ -288,7 +287,7 @@ func (n *nic) extra() []LeaseRoute {
 // leased puts a DHCPv4 lease on the NIC, or takes it off.
 func (n *nic) leased(ctx context.Context, ip cmdline.IP, l *Lease) {
 	link := n.now()
-	name := link.Attrs().Name
+	name := link.Name
 	n.m.mu.Lock()
 	old := n.leases[false]
 	n.m.mu.Unlock()
@@ -308,7 +307,7 @@ func (n *nic) leased(ctx context.Context, ip cmdline.IP, l *Lease) {
 	if ip.Host != "" {
 		l.Host = ip.Host
 	}
-	c := config{addr: l.Address, lifetime: l.Duration, gateway: l.Gateway, mtu: l.MTU, metric: metricBase + link.Attrs().Index}
+	c := config{addr: l.Address, lifetime: l.Duration, gateway: l.Gateway, mtu: l.MTU, metric: metricBase + link.Index}
 	c.routes = slices.Concat(l.Routes, n.extra())
 	if len(l.Routes) > 0 {
 		c.gateway = netip.Addr{} // RFC 3442: then option 3 is ignored

@@ -8,9 +8,6 @@ import (
 	"time"
 )
 
-// icmpRouterAdvert is the type of a router's advertisement (RFC 4861).
-const icmpRouterAdvert = 134
-
 // Flags of a link's IPv6 that the kernel sets from advertisements,
 // include/net/if_inet6.h.
 const (

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"bareroot/internal/cmdline"
-	"github.com/vishvananda/netlink"
+	"bareroot/internal/run/rtnl"
 	"golang.org/x/sys/unix"
 )
 
@@ -31,7 +31,7 @@ func (n *nic) prepare6(j job) {
 	default:
 		set["accept_ra"] = "0"
 	}
-	dir := filepath.Join("/proc/sys/net/ipv6/conf", n.now().Attrs().Name)
+	dir := filepath.Join("/proc/sys/net/ipv6/conf", n.now().Name)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		n.m.cfg.Load("ipv6")
 	}
@@ -45,19 +45,19 @@ func (n *nic) prepare6(j job) {
 
 // settled waits until the kernel has found that nobody else has an address.
 func (n *nic) settled(ctx context.Context, a netip.Addr) bool {
-	var state addr6
+	var state rtnl.Addr6
 	ok := n.until(ctx, n.m.cfg.Limits.DAD, func() bool {
 		var there bool
 		state, there = n.addrs[a]
-		return there && (state.flags&unix.IFA_F_TENTATIVE == 0 || state.flags&unix.IFA_F_DADFAILED != 0)
+		return there && (state.Flags&unix.IFA_F_TENTATIVE == 0 || state.Flags&unix.IFA_F_DADFAILED != 0)
 	})
 	switch {
 	case !ok && ctx.Err() == nil:
 		n.say("%s was not usable after %s", a, n.m.cfg.Limits.DAD)
 		return false
-	case ok && state.flags&unix.IFA_F_DADFAILED != 0:
+	case ok && state.Flags&unix.IFA_F_DADFAILED != 0:
 		n.say("the address %s is already used by somebody else", a)
-		n.m.cfg.Log.Errorf("%s: the address %s is already used by somebody else", n.now().Attrs().Name, a)
+		n.m.cfg.Log.Errorf("%s: the address %s is already used by somebody else", n.now().Name, a)
 		return false
 	}
 	return ok
@@ -69,8 +69,8 @@ func (n *nic) linkLocal(ctx context.Context) (netip.Prefix, bool) {
 	n.say("no link-local IPv6 address yet")
 	ok := n.until(ctx, n.m.cfg.Limits.DAD, func() bool {
 		for a, s := range n.addrs {
-			if a.IsLinkLocalUnicast() && s.flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) == 0 {
-				got = s.prefix
+			if a.IsLinkLocalUnicast() && s.Flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) == 0 {
+				got = s.Prefix
 				return true
 			}
 		}
@@ -119,8 +119,8 @@ func (n *nic) auto6(ctx context.Context, limit time.Duration) bool {
 // auto is an address of the kernel's making that has none of the flags. m.mu is held.
 func (n *nic) auto(not uint32) netip.Prefix {
 	for a, s := range n.addrs {
-		if a.IsGlobalUnicast() && s.prefix.Bits() < 128 && s.flags&(not|unix.IFA_F_PERMANENT|unix.IFA_F_TEMPORARY|unix.IFA_F_DADFAILED|unix.IFA_F_DEPRECATED) == 0 {
-			return s.prefix
+		if a.IsGlobalUnicast() && s.Prefix.Bits() < 128 && s.Flags&(not|unix.IFA_F_PERMANENT|unix.IFA_F_TEMPORARY|unix.IFA_F_DADFAILED|unix.IFA_F_DEPRECATED) == 0 {
+			return s.Prefix
 		}
 	}
 	return netip.Prefix{}
@@ -139,7 +139,7 @@ func (n *nic) more(ctx context.Context, l *Lease) {
 		defer done()
 		more, err := c.inform(ctx)
 		if err != nil {
-			n.m.cfg.Log.Debugf("%s: %v", n.now().Attrs().Name, err)
+			n.m.cfg.Log.Debugf("%s: %v", n.now().Name, err)
 			return
 		}
 		n.m.mu.Lock()
@@ -150,13 +150,13 @@ func (n *nic) more(ctx context.Context, l *Lease) {
 }
 
 func (n *nic) client6() (*client6, func(), error) {
-	l := n.now().Attrs()
+	l := n.now()
 	conn, err := open6(l.Name)
 	if err != nil {
 		return nil, nil, err
 	}
-	c := &client6{conn: conn, duid: duid(n.m.cfg.UUID, l.HardwareAddr), note: n.note, verify: n.cable(), debugf: n.m.cfg.Log.Debugf}
-	if mac := l.HardwareAddr; len(mac) >= 4 {
+	c := &client6{conn: conn, duid: duid(n.m.cfg.UUID, l.MAC), note: n.note, verify: n.cable(), debugf: n.m.cfg.Log.Debugf}
+	if mac := l.MAC; len(mac) >= 4 {
 		c.iaid = [4]byte(mac[len(mac)-4:])
 	}
 	return c, conn.close, nil
@@ -211,7 +211,7 @@ func (n *nic) dhcp6(ctx context.Context, ip cmdline.IP, limit time.Duration) boo
 // somebody else has the address.
 func (n *nic) leased6(ctx context.Context, ip cmdline.IP, l *lease6) (used bool) {
 	link := n.now()
-	name := link.Attrs().Name
+	name := link.Name
 	n.m.mu.Lock()
 	old := n.leases[true]
 	n.m.mu.Unlock()
@@ -226,8 +226,7 @@ func (n *nic) leased6(ctx context.Context, ip cmdline.IP, l *lease6) (used bool)
 		n.say("lost its DHCPv6 lease")
 		return false
 	}
-	a := &netlink.Addr{IPNet: ipNet(l.Address), ValidLft: int(l.Duration.Seconds()), PreferedLft: int(min(l.preferred, forever).Seconds())}
-	if err := netlink.AddrReplace(link, a); err != nil {
+	if err := rtnl.SetAddr(link.Index, l.Address, l.preferred, l.Duration); err != nil {
 		n.say("set address %s: %v", l.Address, err)
 		n.m.cfg.Log.Errorf("set address %s on %s: %v", l.Address, name, err)
 		return false
@@ -253,10 +252,10 @@ func (n *nic) leased6(ctx context.Context, ip cmdline.IP, l *lease6) (used bool)
 // came tells of an IPv6 address and makes it known, with the routes of rd.route=.
 func (n *nic) came(ctx context.Context, l *Lease) {
 	link := n.now()
-	n.m.cfg.Log.Infof("address %s (%s) on %s %.2f s after start", l.Address, l.Method, link.Attrs().Name, time.Since(n.m.cfg.Start).Seconds())
+	n.m.cfg.Log.Infof("address %s (%s) on %s %.2f s after start", l.Address, l.Method, link.Name, time.Since(n.m.cfg.Start).Seconds())
 	for _, r := range n.extra() {
 		if r.Dest.Addr().Is6() {
-			if err := route(link, l.Address, r, metricBase+link.Attrs().Index); err != nil {
+			if err := route(link, l.Address, r, metricBase+link.Index); err != nil {
 				n.m.cfg.Log.Warnf("%v", err)
 			}
 		}

@@ -9,43 +9,34 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vishvananda/netlink"
+	"bareroot/internal/run/rtnl"
 	"golang.org/x/sys/unix"
 )
 
 // makeVirtual makes a bond, a bridge, or a VLAN on the link with index phys. A
 // VLAN whose link is not there yet is left for later.
 func (m *Manager) makeVirtual(v *virtual, phys int) error {
-	a := netlink.NewLinkAttrs()
-	a.Name = v.name
-	a.MTU = v.mtu
-	var l netlink.Link
-	switch v.kind {
-	case "bond":
-		m.cfg.Load("bonding")
-		l = &netlink.GenericLink{LinkAttrs: a, LinkType: "bond"}
-	case "bridge":
-		m.cfg.Load("bridge")
-		l = &netlink.Bridge{LinkAttrs: a}
-	case "vlan":
-		if phys == 0 {
-			return nil
-		}
-		m.cfg.Load("8021q")
-		a.ParentIndex = phys
-		l = &netlink.Vlan{LinkAttrs: a, VlanId: v.id}
+	if v.kind == "vlan" && phys == 0 {
+		return nil
 	}
-	switch err := netlink.LinkAdd(l); {
+	m.cfg.Load(map[string]string{"bond": "bonding", "bridge": "bridge", "vlan": "8021q"}[v.kind])
+	var err error
+	if v.kind == "vlan" {
+		err = rtnl.MakeVLAN(v.name, phys, v.id, v.mtu)
+	} else {
+		err = rtnl.Make(v.kind, v.name, v.mtu)
+	}
+	switch {
 	case errors.Is(err, unix.EOPNOTSUPP):
 		return fmt.Errorf("make %s %s: %w (is the feature %s in the ramdisk?)", v.kind, v.name, err, v.kind)
 	case errors.Is(err, unix.EEXIST):
 		// The bonding module makes bond0 by itself.
-		old, lerr := netlink.LinkByName(v.name)
-		if lerr != nil || old.Type() != v.kind {
+		old, lerr := rtnl.ByName(v.name)
+		if lerr != nil || old.Kind != v.kind {
 			return fmt.Errorf("make %s %s: %w", v.kind, v.name, err)
 		}
 		if v.mtu > 0 {
-			if err := netlink.LinkSetMTU(old, v.mtu); err != nil {
+			if err := rtnl.SetMTU(old.Index, v.mtu); err != nil {
 				m.cfg.Log.Warnf("set MTU %d on %s: %v", v.mtu, v.name, err)
 			}
 		}
@@ -100,7 +91,7 @@ func (n *nic) join(ctx context.Context, v *virtual) {
 		return
 	}
 	link, log := n.now(), n.m.cfg.Log
-	name := link.Attrs().Name
+	name := link.Name
 	fail := func(err error) {
 		n.say("does not become part of %s: %v", v.name, err)
 		log.Errorf("make %s part of %s: %v", name, v.name, err)
@@ -108,7 +99,7 @@ func (n *nic) join(ctx context.Context, v *virtual) {
 	switch v.kind {
 	case "bond":
 		// The bonding driver takes only links that are down, and sets them up.
-		if err := netlink.LinkSetDown(link); err != nil {
+		if err := rtnl.Set(link.Index, false); err != nil {
 			fail(err)
 			return
 		}
@@ -116,17 +107,17 @@ func (n *nic) join(ctx context.Context, v *virtual) {
 		// A bridge takes the lowest MAC of its ports, which changes as they come; a
 		// lease must not. The first port's, set by us, stays.
 		if n.m.first(v) {
-			if err := netlink.LinkSetHardwareAddr(master, link.Attrs().HardwareAddr); err != nil {
+			if err := rtnl.SetMAC(master.Index, link.MAC); err != nil {
 				log.Debugf("set the MAC of %s: %v", v.name, err)
 			}
 		}
 	}
-	if err := netlink.LinkSetMasterByIndex(link, master.Attrs().Index); err != nil {
+	if err := rtnl.SetMaster(link.Index, master.Index); err != nil {
 		fail(err)
 		return
 	}
 	if v.kind == "bridge" {
-		if err := netlink.LinkSetUp(link); err != nil {
+		if err := rtnl.Set(link.Index, true); err != nil {
 			fail(err)
 			return
 		}
@@ -141,21 +132,22 @@ func (n *nic) join(ctx context.Context, v *virtual) {
 }
 
 // await waits for an interface that is being made.
-func (m *Manager) await(ctx context.Context, v *virtual) (netlink.Link, bool) {
+func (m *Manager) await(ctx context.Context, v *virtual) (rtnl.Link, bool) {
 	for {
 		m.mu.Lock()
 		changed := m.changed
 		for _, n := range m.nics {
 			if n.made && n.name() == v.name {
+				l := n.link
 				m.mu.Unlock()
-				return n.link, true
+				return l, true
 			}
 		}
 		m.mu.Unlock()
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, false
+			return rtnl.Link{}, false
 		}
 	}
 }

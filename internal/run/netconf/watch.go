@@ -5,7 +5,7 @@ import (
 	"errors"
 	"net/netip"
 
-	"github.com/vishvananda/netlink"
+	"bareroot/internal/run/rtnl"
 )
 
 // watch follows the kernel's reports until ctx ends. What was lost is made up
@@ -14,8 +14,8 @@ func (m *Manager) watch(ctx context.Context) {
 	m.resync(ctx)
 	buf := make([]byte, 256<<10)
 	for {
-		events, err := m.sock.read(ctx, buf)
-		if errors.Is(err, errLost) {
+		events, err := m.sock.Read(ctx, buf)
+		if errors.Is(err, rtnl.ErrLost) {
 			m.cfg.Log.Debugf("%v; all are looked at again", err)
 			m.resync(ctx)
 			continue
@@ -34,15 +34,15 @@ func (m *Manager) watch(ctx context.Context) {
 
 // resync takes stock of all links and their IPv6 addresses.
 func (m *Manager) resync(ctx context.Context) {
-	links, err := retry(netlink.LinkList)
+	links, err := rtnl.Links()
 	if err != nil {
-		m.cfg.Log.Errorf("list network interfaces: %v", err)
+		m.cfg.Log.Errorf("%v", err)
 		return
 	}
 	there := map[int]bool{}
 	for _, l := range links {
-		there[l.Attrs().Index] = true
-		m.handle(ctx, event{index: l.Attrs().Index, link: l})
+		there[l.Index] = true
+		m.handle(ctx, rtnl.Event{Index: l.Index, Link: &l})
 	}
 	m.mu.Lock()
 	var gone []int
@@ -53,39 +53,36 @@ func (m *Manager) resync(ctx context.Context) {
 	}
 	m.mu.Unlock()
 	for _, i := range gone {
-		m.handle(ctx, event{index: i, gone: true})
+		m.handle(ctx, rtnl.Event{Index: i, Gone: true})
 	}
-	addrs, err := retry(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V6) })
+	addrs, err := rtnl.Addrs6()
 	if err != nil {
 		return // a kernel without IPv6
 	}
 	for _, a := range addrs {
-		if ip, ok := netip.AddrFromSlice(a.IP.To16()); ok {
-			bits, _ := a.Mask.Size()
-			m.handle(ctx, event{index: a.LinkIndex, addr: &addr6{netip.PrefixFrom(ip, bits), uint32(a.Flags)}})
-		}
+		m.handle(ctx, rtnl.Event{Index: a.Index, Addr: &a})
 	}
 }
 
 // handle takes one report in.
-func (m *Manager) handle(ctx context.Context, e event) {
+func (m *Manager) handle(ctx context.Context, e rtnl.Event) {
 	m.mu.Lock()
-	n := m.nics[e.index]
+	n := m.nics[e.Index]
 	if n == nil {
 		m.mu.Unlock()
-		if e.link != nil {
-			m.appeared(ctx, e.link)
+		if e.Link != nil {
+			m.appeared(ctx, *e.Link)
 		}
 		return
 	}
 	switch {
-	case e.gone:
+	case e.Gone:
 		n.cancel()
-		delete(m.nics, e.index)
+		delete(m.nics, e.Index)
 		m.cfg.Log.Debugf("%s is gone", n.name())
-	case e.link != nil:
+	case e.Link != nil:
 		had := n.carrier()
-		n.link = e.link
+		n.link = *e.Link
 		if now := n.carrier(); now != had {
 			m.cfg.Log.Debugf("%s: carrier %v", n.name(), now)
 			for _, c := range n.cables {
@@ -97,18 +94,18 @@ func (m *Manager) handle(ctx context.Context, e event) {
 				}
 			}
 		}
-	case e.addr != nil:
-		n.addrs[e.addr.prefix.Addr()] = *e.addr
-	case e.lost.IsValid():
-		delete(n.addrs, e.lost)
-	case e.flags != nil:
-		n.flags = *e.flags
-	case e.ra != nil:
-		n.ra.merge(*e.ra)
+	case e.Addr != nil:
+		n.addrs[e.Addr.Prefix.Addr()] = *e.Addr
+	case e.Lost.IsValid():
+		delete(n.addrs, e.Lost)
+	case e.Flags != nil:
+		n.flags = *e.Flags
+	case e.ND != nil:
+		n.ra.merge(parseRA(e.ND))
 	}
 	n.notify()
 	m.notify()
-	dns := e.ra != nil && n.leases[true] != nil
+	dns := e.ND != nil && n.leases[true] != nil
 	m.mu.Unlock()
 	if dns {
 		m.resolver()
@@ -116,11 +113,11 @@ func (m *Manager) handle(ctx context.Context, e event) {
 }
 
 // appeared is for a link that was not known yet.
-func (m *Manager) appeared(ctx context.Context, l netlink.Link) {
-	name, index := l.Attrs().Name, l.Attrs().Index
-	n := &nic{m: m, link: l, kernel: name, addrs: map[netip.Addr]addr6{}, leases: map[bool]*Lease{}, changed: make(chan struct{})}
+func (m *Manager) appeared(ctx context.Context, l rtnl.Link) {
+	name, index := l.Name, l.Index
+	n := &nic{m: m, link: l, kernel: name, addrs: map[netip.Addr]rtnl.Addr6{}, leases: map[bool]*Lease{}, changed: make(chan struct{})}
 	for i := range m.plan.virts {
-		if v := &m.plan.virts[i]; v.name == name && v.kind == l.Type() {
+		if v := &m.plan.virts[i]; v.name == name && v.kind == l.Kind {
 			n.made = true
 		}
 	}
@@ -128,11 +125,12 @@ func (m *Manager) appeared(ctx context.Context, l netlink.Link) {
 		if !m.cfg.nic(l) {
 			return
 		}
-		m.rename(l)
+		l.Name = m.rename(l)
+		n.link = l
 	}
 	j, ok := m.plan.job(n.names(), n.made)
 	if !ok {
-		m.cfg.Log.Debugf("%s (%s): the command line does not ask for it", l.Attrs().Name, l.Attrs().HardwareAddr)
+		m.cfg.Log.Debugf("%s (%s): the command line does not ask for it", l.Name, l.MAC)
 		return
 	}
 	var nctx context.Context
