@@ -3,6 +3,7 @@ package build
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -111,8 +112,13 @@ func (f *files) needs(src, why string) error {
 		return err
 	}
 	rel, err := filepath.Rel(root, src)
+	own := "" // why the file that is looked at is in; "" if it is the included one
 	if err != nil || rel == ".." || strings.HasPrefix(rel, "../") {
-		return nil // of another system than the programs
+		// Of another system than the programs: a script's interpreter is of that one.
+		if rel, err = interpreter(src); err != nil || rel == "" {
+			return err
+		}
+		own = "interpreter of " + src
 	}
 	deps, err := f.r.resolver.Closure(rel)
 	if err != nil {
@@ -121,14 +127,38 @@ func (f *files) needs(src, why string) error {
 	}
 	f.deps = append(f.deps, deps...)
 	for _, d := range deps {
-		if d.Why == "" { // the file itself, which is at another place
-			continue
+		why := d.Why
+		if why == "" {
+			why = own
 		}
-		if err := f.dep(d, d.Why); err != nil {
+		if why == "" {
+			continue // the file itself, which is at another place
+		}
+		if err := f.dep(d, why); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// interpreter is what a script's first line names; "" if the file is none.
+func interpreter(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", inputError{fmt.Errorf("include: %w", err)}
+	}
+	defer f.Close()
+	head := make([]byte, 256) // as far as the kernel reads
+	n, err := f.Read(head)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", inputError{fmt.Errorf("include %s: %w", name, err)}
+	}
+	line, _, _ := strings.Cut(string(head[:n]), "\n")
+	words, ok := strings.CutPrefix(line, "#!")
+	if w := strings.Fields(words); ok && len(w) > 0 && path.IsAbs(w[0]) {
+		return w[0], nil
+	}
+	return "", nil
 }
 
 // hooks puts programs where init is to look for them.

@@ -119,8 +119,19 @@ func TestIncludedNeeds(t *testing.T) {
 	put(t, root, "usr/bin/bash", fakeELF(elf.EM_X86_64, false, "", ""))
 	put(t, root, "home/init-func", []byte("#!/usr/bin/bash\necho\n"))
 	put(t, root, "home/odd", []byte("#!/usr/bin/nosuch\n"))
+	other := t.TempDir()
+	put(t, other, "script", []byte("#! /usr/bin/dash -e\n"))
+	put(t, other, "text", []byte("#"))
+	put(t, other, "empty", nil)
+	put(t, root, "usr/bin/dash", fakeELF(elf.EM_X86_64, false, "", ""))
 	o.Include = []Include{{filepath.Join(root, "home/init-func"), "/init-func"}, {filepath.Join(root, "home/odd"), "/odd"}}
+	for _, n := range []string{"script", "text", "empty"} {
+		o.Include = append(o.Include, Include{filepath.Join(other, n), "/other/" + n})
+	}
 	_, main, res := splitParts(t, o)
+	if main["usr/bin/dash"] == "" || main["other/empty"] == "" {
+		t.Errorf("of another system: %v", slices.Sorted(maps.Keys(main)))
+	}
 	if main["init-func"] == "" || main["usr/bin/bash"] == "" || main["home/init-func"] != "" {
 		t.Errorf("%v", slices.Sorted(maps.Keys(main)))
 	}
