@@ -9,18 +9,14 @@ init	p		/sbin/init, /etc/init, /bin/init, /bin/sh
 rootdelay	n
 rootfallback	o			-
 root.journaldev	t			-
-rd.fstab	b		1	-
-rd.skipfsck	b		0	-
-fastboot	f			-
-forcefsck	f			-
-fsck.mode	c	auto,force,skip	auto	-
-fsck.repair	c	preen,yes,no	preen	-
-resume	o			-
-resume_offset	n			-
-noresume	f			-
-mount.usr	t			-
-mount.usrfstype	t			-
-mount.usrflags	t			-
+rd.fstab	b		1
+rd.skipfsck	b		0
+fastboot	f
+forcefsck	f
+fsck.mode	c	auto,force,skip	auto
+fsck.repair	c	preen,yes,no	preen
+resume_offset	n
+noresume	f
 rd.distroinit,real_init	p			-
 bareroot.live.sha256	h
 bareroot.live.size	n
@@ -48,31 +44,28 @@ iso-scan/filename	p			-
 live.updates	u			-
 proxy	u			-
 rd.noverifyssl	f			-
-rd.auto	b		0	-
-rd.lvm	b		1	-
-rd.lvm.vg;rd_LVM_VG	t			-
-rd.lvm.lv;rd_LVM_LV	t			-
-rd.lvm.conf	b		1	-
-rd.md	b		1	-
-rd.md.uuid;rd_MD_UUID	t			-
-rd.md.imsm	b		1	-
-rd.md.ddf	b		1	-
-rd.md.conf	b		1	-
+rd.auto	b		0
+rd.lvm	b		1
+rd.lvm.vg;rd_LVM_VG	t
+rd.lvm.lv;rd_LVM_LV	t
+rd.lvm.conf	b		1
+rd.md	b		1
+rd.md.uuid;rd_MD_UUID	t
+rd.md.imsm	b		1
+rd.md.ddf	b		1
+rd.md.conf	b		1
 rd.md.waitclean	b		0	-
 rd.dm	b		1	-
 rd.dm.uuid;rd_DM_UUID	t			-
-rd.luks,luks	b		1	-
-rd.luks.uuid,luks.uuid;rd_LUKS_UUID	t			-
-rd.luks.partuuid	t			-
-rd.luks.serial	t			-
-rd.luks.name,luks.name	o			-
+rd.luks,luks	b		1
+rd.luks.uuid,luks.uuid;rd_LUKS_UUID	t
+rd.luks.name,luks.name	o
 rd.luks.data,luks.data	o			-
-rd.luks.key,luks.key	o			-
-rd.luks.options,luks.options	t			-
-rd.luks.crypttab,luks.crypttab	b		1	-
-rd.luks.allow-discards	t			-
+rd.luks.key,luks.key	o
+rd.luks.options,luks.options	t
+rd.luks.crypttab,luks.crypttab	b		1
+rd.luks.key.tout	n		10
 rd.luks.timeout	n		0	-
-rd.multipath	t		1	-
 rd.fcoe	b		1	-
 fcoe	o			-
 rd.nonvmf	f			-
@@ -89,21 +82,16 @@ gateway	a
 mtu	n	0..65536
 nameserver	a
 rd.peerdns	b		1
-ifname	o			-
-vlan	o			-
-bond	o			-
-bridge	o			-
-team	o			-
 biosdevname	b		0	-
-net.ifnames	b		1	-
+net.ifnames	b		1
 rd.net.timeout.carrier	n		10
 rd.net.timeout.iflink	n		60	-
-rd.net.timeout.ifup	n		20	-
+rd.net.timeout.ifup	n		20
 rd.net.timeout.route	n		20	-
-rd.net.timeout.ipv6dad	n		50	-
-rd.net.timeout.ipv6auto	n		40	-
-rd.net.timeout.dhcp	n			-
-rd.net.dhcp.retry	n	1..1000000000	1	-
+rd.net.timeout.ipv6dad	n		50
+rd.net.timeout.ipv6auto	n		40
+rd.net.timeout.dhcp	n
+rd.net.dhcp.retry	n	1..1000000000	1
 dhcpclass	t			-
 netroot	o			-
 nfsroot	o			-
@@ -140,11 +128,12 @@ rd.emergency	c	reboot,poweroff,halt	reboot
 bareroot.emergency.delay	n		60
 rd.debug;rdinitdebug,rdnetdebug	b		0
 quiet	f
-rd.info;rdinfo	b		0	-
+rd.info;rdinfo	b		0
 rd.retry	n		180
-rd.timeout	t		infinity	-
 rd.hostonly	b		1
-rd.cmdline	c	ask		-
+fips	c	0,1	0
+rd.fips.skipkernel	b		0
+rd.cmdline	c	ask
 rd.shutdown.timeout.umount	n		90	-
 rd.memdebug	n	0..5	0
 rd.udev.log_level;rd.udev.log_priority,rd.udev.log-priority	t
@@ -152,12 +141,12 @@ rd.udev.info;rdudevinfo	b
 rd.udev.debug;rdudevdebug	b
 rd.plymouth,plymouth.enable	b		1
 splash,rhgb,nosplash	t
-boot	c	local,nfs,live,casper,ramdisk		-
 break	t			-
 initramfs.runsize	t			-
 drop_capabilities	t			-
 bareroot.role	c	root,discover,deploy,rescue	the ramdisk's configuration, else root
 bareroot.modules	c	warn,refuse,ignore	warn
+bareroot.degraded	n	0..86400	two thirds of rd.retry
 metal.server	u			-
 metal.no-wipe;METAL_NOWIPE,metal_nowipe	b		0	-
 metal.wipe-delay	n	2..60	5	-

@@ -21,6 +21,7 @@ type Network struct {
 	Bonds   []Group
 	Bridges []Group
 	Teams   []Group
+	IBFT    bool // ip=ibft or rd.iscsi.ibft: the firmware's table configures the NICs
 	Notices []string
 }
 
@@ -51,7 +52,7 @@ type Group struct {
 // ParseNetwork reads a line's network words. A malformed one is an error that
 // names the word.
 func ParseNetwork(l Line) (Network, error) {
-	n := Network{PeerDNS: l.Bool(true, "rd.peerdns"), Need: l.Bool(false, "rd.neednet")}
+	n := Network{PeerDNS: l.Bool(true, "rd.peerdns"), Need: l.Bool(false, "rd.neednet"), IBFT: l.Bool(false, "rd.iscsi.ibft")}
 	words, rules := l.All("ip"), l
 	if w, ok := l.Last("nfsaddrs"); ok && len(words) == 0 && w.Value != "" { // the kernel's old name
 		words, rules = []Word{w}, append(slices.Clone(l), Word{Key: "bareroot.ip", Value: "kernel"})
@@ -73,9 +74,11 @@ func ParseNetwork(l Line) (Network, error) {
 		if notice != "" {
 			n.Notices = append(n.Notices, notice)
 		}
-		if ip.Methods[0] != "ibft" {
-			n.IPs = append(n.IPs, ip)
+		if ip.Methods[0] == "ibft" {
+			n.IBFT = true
+			continue
 		}
+		n.IPs = append(n.IPs, ip)
 	}
 	steps := []func(Line) error{n.groups, n.devices, n.extras}
 	for _, s := range steps {
@@ -288,18 +291,13 @@ func vlanID(name string) (int, bool) {
 	return id, id >= 1 && id <= 4094
 }
 
-// NotYet names the methods of ip= that are understood but not carried out.
-// Whole words are named by the function NotYet.
+// NotYet names what of ip= is understood but not carried out; whole words are
+// named by the function NotYet.
 func (n Network) NotYet() []string {
-	var out []string
-	for _, ip := range n.IPs {
-		for _, m := range ip.Methods {
-			if slices.Contains([]string{"dhcp6", "auto6", "either6", "link6"}, m) {
-				out = append(out, "ip= method "+m)
-			}
-		}
+	if n.IBFT {
+		return []string{"ip=ibft"}
 	}
-	return out
+	return nil
 }
 
 // CheckRoot applies dracut's rules for roots that come from DHCP (needDHCP)
