@@ -257,7 +257,7 @@ func TestSloppy(t *testing.T) {
 		"nvme": "drives /dev/nvme0n1, under the root filesystem", "ext4": "filesystem of /", "e1000e": "drives eth0",
 		"xfs": "another filesystem may be plugged in", "btrfs": "another filesystem may be plugged in", "vfat": "another filesystem may be plugged in",
 		"usbhid": "another keyboard may be plugged in", "hid_generic": "another keyboard may be plugged in", "hid_apple": "another keyboard may be plugged in",
-		"raid1": "loaded on this machine", "xhci_pci": "another USB port may be used", "virtio_pci": "the machine may be moved to another hypervisor", "xts": "a cipher or checksum may be asked for by name",
+		"raid1": "loaded on this machine", "sd_mod": "another USB disk may be plugged in", "virtio_blk": "the machine may be moved to another hypervisor", "xhci_pci": "another USB port may be used", "virtio_pci": "the machine may be moved to another hypervisor", "xts": "a cipher or checksum may be asked for by name",
 	}
 	if d := cmp.Diff(want, why); d != "" {
 		t.Errorf("(-want +got):\n%s", d)

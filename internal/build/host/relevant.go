@@ -81,6 +81,8 @@ func relevantLoaded(x *kmod.Index, m loaded, mode string) bool {
 }
 
 func wantSpare(w *wanted) {
+	w.add(false, "another USB disk may be plugged in", "sd_mod", "sr_mod")
+	w.add(false, "the machine may be moved to another hypervisor", "virtio_blk", "virtio_scsi", "hv_storvsc", "xen_blkfront")
 	for _, m := range w.x.Modules() {
 		p, ok := inTree(m.Path)
 		if !ok || below(p, servers[:]) {

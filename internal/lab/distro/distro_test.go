@@ -108,25 +108,25 @@ func TestPackaged(t *testing.T) {
 	}
 }
 
-func TestForeign(t *testing.T) {
+func TestTree(t *testing.T) {
 	cache := t.TempDir()
-	if _, err := foreign(t.Context(), offline{}, releases[0], cache, "arm64", true, []string{"busybox-static"}); err == nil {
+	if _, err := makeTree(t.Context(), offline{}, releases[0], cache, "arm64", true, []string{"busybox-static"}); err == nil {
 		t.Error("a tree came from nowhere")
 	}
-	dir, err := foreign(t.Context(), archive{t}, releases[0], cache, "arm64", true, []string{"busybox-static"})
+	dir, err := makeTree(t.Context(), archive{t}, releases[0], cache, "arm64", true, []string{"busybox-static"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if k, ok := in(dir); !ok || k.Version != "6.1.0-2-amd64" || filepath.Dir(k.Root) != cache || !strings.HasPrefix(filepath.Base(k.Root), "debian-12-arm64-") {
 		t.Errorf("%+v", k)
 	}
-	if again, err := foreign(t.Context(), offline{}, releases[0], cache, "arm64", true, []string{"busybox-static"}); err != nil || again != dir {
+	if again, err := makeTree(t.Context(), offline{}, releases[0], cache, "arm64", true, []string{"busybox-static"}); err != nil || again != dir {
 		t.Errorf("from the cache: %s, %v", again, err)
 	}
-	if _, err := foreign(t.Context(), offline{}, releases[0], cache, "arm64", true, nil); err == nil {
+	if _, err := makeTree(t.Context(), offline{}, releases[0], cache, "arm64", true, nil); err == nil {
 		t.Error("other packages came from the same tree")
 	}
-	left, err := filepath.Glob(filepath.Join(cache, ".foreign-*"))
+	left, err := filepath.Glob(filepath.Join(cache, ".tree-*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v %v", left, err)
 	}

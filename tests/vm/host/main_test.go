@@ -11,15 +11,21 @@ import (
 	"bareroot/tests/vm/vmtest"
 )
 
-// foreign is what the tree of another architecture has beside its kernel.
-var foreign = []string{"busybox-static", "e2fsprogs"}
+// What the trees for ./test --all have beside their kernel.
+var (
+	armPackages  = []string{"busybox-static", "e2fsprogs"}
+	hostPackages = []string{"busybox-static", "mdadm", "lvm2", "cryptsetup-bin", "btrfs-progs"}
+)
 
 func TestMain(m *testing.M) {
 	vmtest.Main(m, func(ctx context.Context, cacheDir string) error {
 		if os.Getenv("BAREROOT_TEST_ALL") == "" {
-			return nil // TestARM64 is for ./test --all
+			return nil
 		}
-		_, err := distro.Foreign(ctx, cacheDir, "arm64", foreign...)
+		_, err := distro.Tree(ctx, cacheDir, "arm64", armPackages...)
+		if err == nil {
+			_, err = distro.Tree(ctx, cacheDir, "amd64", hostPackages...)
+		}
 		return err
 	})
 }

@@ -14,11 +14,11 @@ import (
 	"bareroot/internal/hosttool"
 )
 
-// Foreign returns a tree of another architecture (arm64): the newest kernel of
-// the host's distribution for it, and the packages with all that they depend
+// Tree returns a root that was never installed: the newest kernel of the host's
+// distribution for an architecture, and the packages with all that they depend
 // on, unpacked below cacheDir. Nothing of it is run, and the host's own apt and
 // dpkg do not learn of it. Made once, the tree stays as it is.
-func Foreign(ctx context.Context, cacheDir, arch string, packages ...string) (Found, error) {
+func Tree(ctx context.Context, cacheDir, arch string, packages ...string) (Found, error) {
 	rel, err := Detect()
 	if err == nil && rel.ID != "debian" {
 		err = fmt.Errorf("only Debian has other architectures in the same archive, not %s", rel.ID)
@@ -29,7 +29,7 @@ func Foreign(ctx context.Context, cacheDir, arch string, packages ...string) (Fo
 	var k Found
 	if err == nil {
 		var dir string
-		dir, err = foreign(ctx, hosttool.Host{}, rel, cacheDir, arch, true, packages)
+		dir, err = makeTree(ctx, hosttool.Host{}, rel, cacheDir, arch, true, packages)
 		ok := false
 		if k, ok = in(dir); err == nil && !ok {
 			err = fmt.Errorf("%s is incomplete; remove it", dir)
@@ -53,7 +53,7 @@ func Packages(ctx context.Context, cacheDir, arch string, packages ...string) (s
 	}
 	dir := ""
 	if err == nil {
-		dir, err = foreign(ctx, hosttool.Host{}, rel, cacheDir, arch, false, packages)
+		dir, err = makeTree(ctx, hosttool.Host{}, rel, cacheDir, arch, false, packages)
 	}
 	if err != nil {
 		return "", fmt.Errorf("get packages for %s: %w", arch, err)
@@ -62,7 +62,7 @@ func Packages(ctx context.Context, cacheDir, arch string, packages ...string) (s
 }
 
 // foreign returns the tree, which is there whole or not at all.
-func foreign(ctx context.Context, run hosttool.Runner, rel Release, cacheDir, arch string, kernel bool, packages []string) (string, error) {
+func makeTree(ctx context.Context, run hosttool.Runner, rel Release, cacheDir, arch string, kernel bool, packages []string) (string, error) {
 	sum := sha256.Sum256([]byte(strings.Join(packages, " ")))
 	dir := filepath.Join(cacheDir, fmt.Sprintf("%s-%s-%s-%x", rel.ID, rel.Version, arch, sum[:4]))
 	if _, err := os.Stat(dir); err == nil {
@@ -71,7 +71,7 @@ func foreign(ctx context.Context, run hosttool.Runner, rel Release, cacheDir, ar
 	if err := os.MkdirAll(cacheDir, 0o755); err != nil {
 		return "", err
 	}
-	tmp, err := os.MkdirTemp(cacheDir, ".foreign-")
+	tmp, err := os.MkdirTemp(cacheDir, ".tree-")
 	if err != nil {
 		return "", err
 	}
