@@ -154,7 +154,7 @@ func ParseIP(v string, line Line) (ip IP, notice string, err error) {
 			if mask == "" {
 				return bad("method %s needs a netmask", m)
 			}
-		case ip.Client.IsValid() && slices.Contains(noAddress, m):
+		case ip.Client.IsValid() && slices.Contains(noAddress, m) && !slices.ContainsFunc(ip.Methods, isStatic):
 			return bad("a client address and method %s exclude each other", m)
 		}
 	}
@@ -165,6 +165,9 @@ func isMethod(f string, known []string) bool {
 	_, ok := methods(f, known)
 	return ok && !strings.Contains(f, ",")
 }
+
+// isStatic is for "dhcp,none": the address is what remains when DHCP failed.
+func isStatic(method string) bool { return method == "none" || method == "off" }
 
 func allQuads(f []string) bool {
 	for _, s := range f {

@@ -98,7 +98,8 @@ func Parse(s, source string) Line {
 	return l
 }
 
-// FromWords reads words that are split already, such as those of an order.
+// FromWords reads words that are split already, such as those of an order, and
+// writes them in their proper spelling.
 func FromWords(words []string, source string) Line {
 	var l Line
 	for _, w := range words {
@@ -106,7 +107,7 @@ func FromWords(words []string, source string) Line {
 			l = append(l, parseWord(w, source))
 		}
 	}
-	return l
+	return l.Canonical()
 }
 
 func parseWord(w, source string) Word {
@@ -126,6 +127,14 @@ type Source struct {
 // proper spelling, see Canonical.
 func Merge(locked []string, config Source, stronger ...Source) (Line, []string) {
 	line := Parse(config.Text, config.Name).Canonical()
+	var keys Line // a locked word is locked in each of its spellings
+	for _, k := range locked {
+		keys = append(keys, Word{Key: k})
+	}
+	locked = nil
+	for _, w := range keys.Canonical() {
+		locked = append(locked, w.Key)
+	}
 	var notices []string
 	set := map[string]bool{}
 	for _, w := range line {

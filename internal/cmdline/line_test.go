@@ -43,6 +43,33 @@ func TestBool(t *testing.T) {
 	}
 }
 
+// The other rows of section 5: getarg K, getarg K=V, getargs, and the
+// alternatives -d -n and -d -y of getargbool, which Canonical takes care of.
+func TestGetargRows(t *testing.T) {
+	for _, row := range []struct {
+		line, value string
+		present     bool
+	}{
+		{"k=1 k=2", "2", true}, {"k=1 k", "", true}, {"k=", "", true}, {"", "", false}, {"K=1", "", false}, {"k-a=1", "", false}, {`k="a b"`, "a b", true}, {`"k=a b"`, "a b", true},
+	} {
+		l := Parse(row.line, "t")
+		if v, ok := l.Get("k"); v != row.value || ok != row.present {
+			t.Errorf("getarg k of %q: %q, %v", row.line, v, ok)
+		}
+		if l.Is("k", row.value) != row.present {
+			t.Errorf("getarg k=%s of %q", row.value, row.line)
+		}
+	}
+	if l := Parse("k=1 k=2", "t"); l.Is("k", "1") || len(l.All("k")) != 2 {
+		t.Error("the last value counts for getarg k=V, and getargs gives every one")
+	}
+	for in, want := range map[string]string{"rd_NO_MD": "rd.md=0", "rd_NO_MD=5": "rd.md=0", "rdinitdebug=5": "rd.debug=1", "live_ram=0": "rd.live.ram=1"} {
+		if got := Parse(in, "t").Canonical().String(); got != want {
+			t.Errorf("%s: %s, want %s", in, got, want)
+		}
+	}
+}
+
 func TestGetAndInt(t *testing.T) {
 	l := Parse("a=1 a=2 b b= n=08 m=x o=-1 p=+3 q=500", "test")
 	if v, ok := l.Get("a"); v != "2" || !ok {
@@ -73,6 +100,12 @@ func TestMergePrecedenceAndLocks(t *testing.T) {
 	}
 	if l.Has("never") {
 		t.Error("a locked key that the configuration does not set was taken from /proc/cmdline")
+	}
+	for _, lock := range []string{"rd.shell", "rdshell"} {
+		l, _ := Merge([]string{lock}, Source{Text: "rd.shell=0"}, Source{Text: "rdshell rd.shell=1"})
+		if l.String() != "rd.shell=0" {
+			t.Errorf("locked %s: %s", lock, l)
+		}
 	}
 	if len(notices) != 2 || !strings.Contains(notices[0], "root=LABEL=b") {
 		t.Errorf("notices: %q", notices)

@@ -295,7 +295,7 @@ func vlanID(name string) (int, bool) {
 // named by the function NotYet.
 func (n Network) NotYet() []string {
 	if n.IBFT {
-		return []string{"ip=ibft"}
+		return []string{"the firmware's iBFT"}
 	}
 	return nil
 }

@@ -136,8 +136,11 @@ func meaning(d Def, w cmdline.Word, l cmdline.Line) (does, notice string, err er
 		}
 		return does, "", nil
 	}
+	if d.Type == Number && len(w.Value) > 1 && w.Value[0] == '0' {
+		notice = fmt.Sprintf("read as %s; dracut takes a leading zero for octal", or(strings.TrimLeft(w.Value, "0"), "0"))
+	}
 	if d.Type != Form {
-		return does, "", nil
+		return does, notice, nil
 	}
 	var n cmdline.Network
 	switch d.Name {
