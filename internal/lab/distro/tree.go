@@ -41,7 +41,7 @@ func Tree(ctx context.Context, cacheDir, arch string, packages ...string) (Found
 	return k, nil
 }
 
-// Packages is Foreign without the kernel, for architectures whose programs the
+// Packages is Tree without the kernel, for architectures whose programs the
 // host's kernel runs, too (i386). It returns the tree.
 func Packages(ctx context.Context, cacheDir, arch string, packages ...string) (string, error) {
 	rel, err := Detect()
@@ -61,7 +61,7 @@ func Packages(ctx context.Context, cacheDir, arch string, packages ...string) (s
 	return dir, nil
 }
 
-// foreign returns the tree, which is there whole or not at all.
+// makeTree returns the tree, which is there whole or not at all.
 func makeTree(ctx context.Context, run hosttool.Runner, rel Release, cacheDir, arch string, kernel bool, packages []string) (string, error) {
 	sum := sha256.Sum256([]byte(strings.Join(packages, " ")))
 	dir := filepath.Join(cacheDir, fmt.Sprintf("%s-%s-%s-%x", rel.ID, rel.Version, arch, sum[:4]))
@@ -83,21 +83,21 @@ func makeTree(ctx context.Context, run hosttool.Runner, rel Release, cacheDir, a
 	apt := func(dir string, args ...string) ([]byte, error) {
 		return run.Run(ctx, hosttool.Cmd{Args: args, Dir: dir, Env: []string{"APT_CONFIG=" + conf}})
 	}
-	if _, err := apt(tmp, "apt-get", "-q", "update"); err != nil {
-		return "", err
-	}
+	// An archive that is being updated misses single lists; the others will do
+	// if the packages are in them.
+	_, unlisted := apt(tmp, "apt-get", "-q", "update")
 	var from []string
 	if kernel {
 		debs := filepath.Join(tmp, "debs")
 		if err := downloadKernel(apt, tmp, debs, "linux-image-"+arch); err != nil {
-			return "", err
+			return "", errors.Join(err, unlisted)
 		}
 		from = append(from, debs)
 	}
 	if len(packages) > 0 {
 		args := append([]string{"apt-get", "-q", "-y", "--no-install-recommends", "--download-only", "install"}, packages...)
 		if _, err := apt(tmp, args...); err != nil {
-			return "", err
+			return "", errors.Join(err, unlisted)
 		}
 		from = append(from, filepath.Join(tmp, "cache/archives"))
 	}
