@@ -1,0 +1,106 @@
+package build
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha512"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"bareroot/internal/hosttool"
+	"bareroot/internal/lab/distro"
+	"bareroot/internal/lab/qemu"
+	"bareroot/tests/vm/vmtest"
+)
+
+// small is the smallest ramdisk that finds a root on a disk.
+var small = []string{"--drivers", "virtio_pci virtio_blk ext4 crc32c_generic"}
+
+// TestCompressions: the same ramdisk in each compression starts the same root.
+func TestCompressions(t *testing.T) {
+	disk := vmtest.MarkerRoot(t, 16<<20, "")
+	for _, how := range []string{"xz", "zstd", "gzip", "lz4", "none", "best"} {
+		t.Run(how, func(t *testing.T) {
+			if how != "xz" {
+				vmtest.AllOnly(t)
+			}
+			ramdisk := vmtest.Ramdisk(t, append([]string{"--compress", how}, small...)...)
+			v := vmtest.Boot(t, vmtest.Direct(t, ramdisk, "quiet root=/dev/vda", qemu.Disk{Path: disk}))
+			v.Expect(vmtest.Marker+` on /dev/vda ext4`, 3*time.Minute)
+			v.WaitPowerOff(time.Minute)
+		})
+	}
+}
+
+// TestDamagedSegment: a byte that changed on the way is the kernel's to find,
+// and nothing starts from half a ramdisk.
+func TestDamagedSegment(t *testing.T) {
+	vmtest.AllOnly(t)
+	b, err := os.ReadFile(vmtest.Ramdisk(t, small...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[bytes.Index(b, []byte{0x28, 0xb5, 0x2f, 0xfd})+1<<20] ^= 0xff
+	damaged := put(t, 0o644, string(b), t.TempDir(), "damaged.img")
+	v := vmtest.Boot(t, vmtest.Direct(t, damaged, ""))
+	v.Expect(`Initramfs unpacking failed: `, 2*time.Minute)
+	v.Expect(`FAILED: stage cmdline: this ramdisk is not whole`, time.Minute)
+}
+
+// TestCompat32: a 32-bit program that the builder has not seen, as one that is
+// downloaded in the ramdisk, finds its loader, libc and libstdc++.
+func TestCompat32(t *testing.T) {
+	vmtest.AllOnly(t)
+	tree, err := distro.Packages(t.Context(), vmtest.CacheDir(t), "i386", programs32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checks := `
+		is-32-bit [ "$(od -An -tx1 -j4 -N1 /opt/gperf | tr -d ' ')" = 01 ]
+		runs printf 'a\nb\n' | /opt/gperf | grep -q 'produced by gperf'
+	`
+	ramdisk := vmtest.Ramdisk(t, "--sysroot", tree, "--busybox", "/bin/busybox", "--add-feature", "compat32", "--drivers", "virtio_pci",
+		"--include", filepath.Join(tree, "usr/bin/gperf"), "/opt/gperf", "--hook", "pre-trigger", look(t, checks))
+	looked(t, ramdisk, "", checks)
+}
+
+// TestFIPS: with fips=1 the ciphers are tested and the kernel's image on /boot
+// is checked; a changed one is refused.
+func TestFIPS(t *testing.T) {
+	vmtest.AllOnly(t)
+	k := vmtest.Kernel(t)
+	image, err := os.ReadFile(k.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := hmac.New(sha512.New, []byte("FIPS-FTW-RHT2009"))
+	m.Write(image)
+	name := "vmlinuz-" + k.Version
+	boot := func(image []byte) string {
+		dir, disk := t.TempDir(), vmtest.BlankDisk(t, 32<<20)
+		put(t, 0o644, string(image), dir, name)
+		put(t, 0o644, fmt.Sprintf("%x  /boot/%s\n", m.Sum(nil), name), dir, "."+name+".hmac")
+		if _, err := hosttool.Run(t.Context(), "mkfs.ext4", "-q", "-F", "-L", "boot", "-d", dir, disk); err != nil {
+			t.Fatal(err)
+		}
+		return disk
+	}
+	ramdisk := vmtest.Ramdisk(t, append([]string{"--add-feature", "fips"}, small...)...)
+	root := vmtest.MarkerRoot(t, 16<<20, "cat /proc/sys/crypto/fips_enabled")
+	words := "quiet fips=1 boot=LABEL=boot root=/dev/vda rd.shell=0 bareroot.emergency.delay=1 rd.emergency=poweroff"
+	for _, c := range []struct {
+		name, want string
+		image      []byte
+	}{
+		{"sound", vmtest.Marker + `.*\r?\n1\r?\n`, image},
+		{"changed", `the kernel's image .*` + name + ` does not match its check value`, append(bytes.Clone(image), 0)},
+	} {
+		v := vmtest.Boot(t, vmtest.Direct(t, ramdisk, words, qemu.Disk{Path: root}, qemu.Disk{Path: boot(c.image)}))
+		v.Expect(c.want, 4*time.Minute)
+		v.WaitPowerOff(2 * time.Minute)
+		t.Logf("%s: as it should be", c.name)
+	}
+}
