@@ -34,6 +34,7 @@ type Index struct {
 	weak    map[string][]string
 	order   []*Module // as in modules.dep
 	text    map[string]string
+	inside  func() aliasTable // aliases of what is built in, read when asked for
 }
 
 // Module is one loadable module.
@@ -68,6 +69,11 @@ func Load(dir string) (*Index, error) {
 		}
 		x.text[name] = string(b)
 	}
+	x.inside = sync.OnceValue(func() aliasTable {
+		// Few ask, and what cannot be read is as if it were absent.
+		b, _ := os.ReadFile(filepath.Join(dir, "modules.builtin.modinfo"))
+		return parseAliases(builtinAliases(string(b)))
+	})
 	// The aliases are as much work as all the rest.
 	var aliases sync.WaitGroup
 	aliases.Go(func() { x.aliases = parseAliases(x.text["modules.alias"]) })
@@ -165,7 +171,7 @@ func (x *Index) Resolve(name string) (file string, builtin bool, ok bool) {
 func (x *Index) Match(modalias string) []string { return x.aliases.match(modalias) }
 
 // Lookup is what modprobe(8) does with its argument: a module's name, or else
-// an alias. An empty result for a built-in name is success, hence ok.
+// an alias. An empty result for a built-in name or alias is success, hence ok.
 func (x *Index) Lookup(word string) (names []string, ok bool) {
 	if _, builtin, found := x.Resolve(word); found {
 		if builtin {
@@ -173,8 +179,28 @@ func (x *Index) Lookup(word string) (names []string, ok bool) {
 		}
 		return []string{Normalize(word)}, true
 	}
-	names = x.Match(word)
-	return names, len(names) > 0
+	if names = x.Match(word); len(names) > 0 {
+		return names, true
+	}
+	if x.inside == nil {
+		return nil, false
+	}
+	builtin := x.inside()
+	return nil, len(builtin.match(word)) > 0
+}
+
+// builtinAliases writes the aliases of modules.builtin.modinfo, NAME.KEY=VALUE
+// ended by NUL each, as lines of modules.alias.
+func builtinAliases(modinfo string) string {
+	var b strings.Builder
+	for field := range strings.SplitSeq(modinfo, "\x00") {
+		key, alias, ok := strings.Cut(field, "=")
+		name, isAlias := strings.CutSuffix(key, ".alias")
+		if ok && isAlias && !strings.ContainsAny(alias, " \n") {
+			b.WriteString("alias " + alias + " " + name + "\n")
+		}
+	}
+	return b.String()
 }
 
 // Soft returns the soft dependencies of a module.

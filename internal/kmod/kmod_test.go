@@ -48,8 +48,9 @@ alias pci:v00008086d00001234sv*sd*bc*sc*i* b
 softdep a post: late
 softdep b pre: b
 `,
-	"modules.order":   "kernel/fs/ext4/ext4.ko\nkernel/fs/mbcache.ko\nkernel/drivers/a.ko\n",
-	"modules.devname": "# c\na net/a c10:200\nlate late c10:1\n",
+	"modules.builtin.modinfo": "nvme_core.license=GPL\x00nvme_core.alias=pci:v*d*sv*sd*bc01sc08i02*\x00odd.alias=two words\x00",
+	"modules.order":           "kernel/fs/ext4/ext4.ko\nkernel/fs/mbcache.ko\nkernel/drivers/a.ko\n",
+	"modules.devname":         "# c\na net/a c10:200\nlate late c10:1\n",
 }
 
 func TestQueries(t *testing.T) {
@@ -98,6 +99,9 @@ func TestQueries(t *testing.T) {
 	}
 	if names, ok := x.Lookup("fs-ext4"); !ok || !slices.Equal(names, []string{"ext4"}) {
 		t.Errorf("Lookup of an alias: %v %v", names, ok)
+	}
+	if names, ok := x.Lookup("pci:v00001D1Dd00001F1Fsv00001D1Dsd00001F1Fbc01sc08i02"); !ok || names != nil {
+		t.Errorf("Lookup of an alias of a built-in: %v %v", names, ok)
 	}
 	if _, ok := x.Lookup("fs-zfs"); ok {
 		t.Error("Lookup found what is not there")
