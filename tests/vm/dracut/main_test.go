@@ -52,7 +52,7 @@ func system(t *testing.T, files map[string]string) string {
 	if out, err := exec.Command("cp", "-al", from, root).CombinedOutput(); err != nil {
 		t.Fatalf("copy the tree: %v: %s", err, out)
 	}
-	for name, target := range map[string]string{"usr/bin/awk": "mawk", "usr/bin/nc": "../../bin/nc.openbsd"} {
+	for name, target := range map[string]string{"usr/bin/awk": "mawk", "usr/bin/nc": "../../bin/nc.openbsd", "bin/sh": "bash"} {
 		if err := os.Symlink(target, filepath.Join(root, name)); err != nil && !errors.Is(err, os.ErrExist) {
 			t.Fatal(err)
 		}
