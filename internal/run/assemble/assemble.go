@@ -22,7 +22,7 @@ import (
 
 // View is what decisions are made from.
 type View struct {
-	Blocks []device.Block
+	Blocks []*device.Block
 	Arrays []device.Array
 	Mapped []device.Mapped
 
@@ -38,7 +38,7 @@ type View struct {
 
 // Step is one thing to do, once.
 type Step struct {
-	Key    string // the same for the same thing
+	Key    string // the same for the same thing; it has the names of the devices as words
 	Why    string
 	Argv   []string // a program of the ramdisk
 	Unlock *Unlock  // or an encrypted device
@@ -106,16 +106,13 @@ func all(l cmdline.Line, keys ...string) []string {
 	return out
 }
 
-// id names one appearance of a device, so that one that comes back is new.
-func id(b device.Block) string { return b.Name + "#" + b.Seq }
-
 // digits is a UUID in any spelling, to compare.
 func digits(uuid string) string {
 	return strings.ToLower(strings.NewReplacer(":", "", "-", "").Replace(uuid))
 }
 
 // is says whether a form (UUID=..., a path) names b.
-func (v View) is(b device.Block, form string) bool {
+func (v View) is(b *device.Block, form string) bool {
 	if k, val, ok := strings.Cut(form, "="); ok && !strings.HasPrefix(form, "/") {
 		switch k {
 		case "UUID":
@@ -152,6 +149,11 @@ func (v View) mapped(title string) (device.Mapped, bool) {
 	return device.Mapped{}, false
 }
 
+// read says whether a device is known with its content.
+func (v View) read(name string) bool {
+	return slices.ContainsFunc(v.Blocks, func(b *device.Block) bool { return b.Name == name })
+}
+
 // under says whether something is made of device name.
 func (v View) under(name string) bool {
 	for _, m := range v.Mapped {
@@ -168,7 +170,7 @@ func (v View) under(name string) bool {
 }
 
 // names lists devices.
-func names(bs []device.Block) string {
+func names(bs []*device.Block) string {
 	var out []string
 	for _, b := range bs {
 		out = append(out, b.Name)

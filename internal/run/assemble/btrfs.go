@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"bareroot/internal/run/device"
 )
 
 // btrfs tells the kernel of the devices of filesystems that have several, and
@@ -21,7 +19,7 @@ func (m *btrfs) Plan(v View) []Step {
 	var out []Step
 	for _, b := range v.Blocks {
 		if b.FS == "btrfs" && b.On.Count > 1 {
-			out = append(out, Step{Key: "btrfs " + id(b), Why: fmt.Sprintf("device %d of btrfs %s: %s", b.On.Dev, b.UUID, b.Name), Btrfs: "/dev/" + b.Name})
+			out = append(out, Step{Key: "btrfs " + b.Name, Why: fmt.Sprintf("device %d of btrfs %s: %s", b.On.Dev, b.UUID, b.Name), Btrfs: "/dev/" + b.Name})
 		}
 	}
 	return out
@@ -63,13 +61,3 @@ func (m *btrfs) Missing(v View) []string {
 }
 
 func (m *btrfs) Left(View) []string { return nil }
-
-// blockNamed finds a block by its kernel name.
-func blockNamed(v View, name string) (device.Block, bool) {
-	for _, b := range v.Blocks {
-		if b.Name == name {
-			return b, true
-		}
-	}
-	return device.Block{}, false
-}

@@ -20,7 +20,7 @@ import (
 
 // Devices is what package device knows.
 type Devices interface {
-	Blocks() []device.Block
+	Blocks() []*device.Block
 	Arrays() []device.Array
 	MappedDevices() []device.Mapped
 	Find(form string) (string, device.Block, bool)
@@ -56,8 +56,9 @@ type Engine struct {
 	Options
 
 	list   []Assembler
-	done   map[string]bool
-	last   string // what went wrong last
+	done   map[string]bool // keys of steps
+	seen   map[string]bool // devices
+	last   string          // what went wrong last
 	unlock chan unlocked
 	busy   int // unlocks that run
 	pause  pause
@@ -102,7 +103,7 @@ const runBound = 5 * time.Minute
 
 // New makes the engine of a boot.
 func New(o Options) *Engine {
-	e := &Engine{Options: o, done: map[string]bool{}, unlock: make(chan unlocked)}
+	e := &Engine{Options: o, done: map[string]bool{}, seen: map[string]bool{}, unlock: make(chan unlocked)}
 	e.list = list(Config{Line: o.Line, Has: Has, Read: func(path string) string {
 		b, _ := os.ReadFile(path) // "" if it is not there
 		return string(b)
@@ -255,6 +256,7 @@ func (e *Engine) failure(v View, missing []string, limit time.Duration) error {
 // run does what is planned and was not done yet. It says whether it did
 // anything.
 func (e *Engine) run(ctx context.Context, v View) (ran bool, err error) {
+	e.forget(v)
 	for _, a := range e.list {
 		for _, s := range a.Plan(v) {
 			if e.done[s.Key] {
@@ -295,6 +297,25 @@ func (e *Engine) run(ctx context.Context, v View) (ran bool, err error) {
 		}
 	}
 	return false, nil
+}
+
+// forget makes what was done with a device that went away a thing to do again.
+func (e *Engine) forget(v View) {
+	now := map[string]bool{}
+	for _, b := range v.Blocks {
+		now[b.Name] = true
+	}
+	for name := range e.seen {
+		if now[name] {
+			continue
+		}
+		for key := range e.done {
+			if slices.Contains(strings.Fields(key), name) {
+				delete(e.done, key)
+			}
+		}
+	}
+	e.seen = now
 }
 
 func (e *Engine) fail(format string, args ...any) {

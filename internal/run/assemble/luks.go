@@ -98,7 +98,7 @@ type Unlock struct {
 }
 
 // pick decides whether b is opened, and as what.
-func (m *luks) pick(v View, b device.Block) (name string, table *Entry, ok bool) {
+func (m *luks) pick(v View, b *device.Block) (name string, table *Entry, ok bool) {
 	if b.FS != "crypto_LUKS" || m.off {
 		return "", nil, false
 	}
@@ -128,7 +128,7 @@ func (m *luks) pick(v View, b device.Block) (name string, table *Entry, ok bool)
 	return name, nil, m.unnamed(v)
 }
 
-func (w luksWord) fits(v View, b device.Block) bool {
+func (w luksWord) fits(v View, b *device.Block) bool {
 	switch {
 	case w.form != "":
 		return v.is(b, w.form)
@@ -141,7 +141,7 @@ func (w luksWord) fits(v View, b device.Block) bool {
 }
 
 // unlock says how b is opened.
-func (m *luks) unlock(b device.Block, name string, table *Entry) Unlock {
+func (m *luks) unlock(b *device.Block, name string, table *Entry) Unlock {
 	u := Unlock{Device: "/dev/" + b.Name, Name: name, UUID: b.UUID, KeyWait: m.keyWait}
 	mine := func(uuid string) bool { return uuid == "" || uuid == digits(b.UUID) }
 	var opts []string
@@ -197,17 +197,16 @@ func (m *luks) Plan(v View) []Step {
 			continue
 		}
 		u := m.unlock(b, name, table)
-		out = append(out, Step{Key: "luks " + id(b), Why: fmt.Sprintf("open %s as %s", b.Name, name), Unlock: &u})
+		out = append(out, Step{Key: "luks " + b.Name, Why: fmt.Sprintf("open %s as %s", b.Name, name), Unlock: &u})
 	}
 	return out
 }
 
 // opened says whether b's mapped device is there.
-func opened(v View, b device.Block) bool {
+func opened(v View, b *device.Block) bool {
 	for _, d := range v.Mapped {
 		if strings.HasPrefix(d.UUID, "CRYPT-") && slices.Contains(d.Under, b.Name) {
-			_, read := blockNamed(v, d.Name)
-			return read
+			return v.read(d.Name)
 		}
 	}
 	return false
@@ -218,7 +217,7 @@ func (m *luks) Missing(v View) []string {
 		return nil
 	}
 	var out []string
-	state := func(what string, b device.Block) {
+	state := func(what string, b *device.Block) {
 		switch {
 		case opened(v, b):
 		case !m.has:
@@ -227,16 +226,16 @@ func (m *luks) Missing(v View) []string {
 			out = append(out, fmt.Sprintf("%s: %s is not open yet", what, b.Name))
 		}
 	}
-	find := func(fits func(device.Block) bool) (device.Block, bool) {
+	find := func(fits func(*device.Block) bool) (*device.Block, bool) {
 		for _, b := range v.Blocks {
 			if b.FS == "crypto_LUKS" && fits(b) {
 				return b, true
 			}
 		}
-		return device.Block{}, false
+		return nil, false
 	}
 	for _, w := range m.words {
-		if b, ok := find(func(b device.Block) bool { return w.fits(v, b) }); ok {
+		if b, ok := find(func(b *device.Block) bool { return w.fits(v, b) }); ok {
 			state(w.word, b)
 		} else {
 			out = append(out, w.word+": no such encrypted device seen")
@@ -247,7 +246,7 @@ func (m *luks) Missing(v View) []string {
 			continue
 		}
 		what := "crypttab: " + e.Name
-		if b, ok := find(func(b device.Block) bool { return v.is(b, e.Device) }); ok {
+		if b, ok := find(func(b *device.Block) bool { return v.is(b, e.Device) }); ok {
 			state(what, b)
 		} else {
 			out = append(out, what+": no encrypted device "+e.Device+" seen")

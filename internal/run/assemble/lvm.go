@@ -49,8 +49,8 @@ func volume(form string) (vg, lv string, ok bool) {
 }
 
 // pvs are the physical volumes that can be used.
-func (m *lvm) pvs(v View) []device.Block {
-	var out []device.Block
+func (m *lvm) pvs(v View) []*device.Block {
+	var out []*device.Block
 	for _, b := range v.Blocks {
 		if b.FS != "LVM2_member" {
 			continue
@@ -92,7 +92,7 @@ func (m *lvm) Plan(v View) []Step {
 	var ids []string
 	filter := `devices { filter = [`
 	for _, b := range pvs {
-		ids = append(ids, id(b))
+		ids = append(ids, b.Name)
 		filter += ` "a|^/dev/` + b.Name + `$|",`
 	}
 	filter += ` "r|.*|" ] scan_lvs = 1 use_devicesfile = 0 }`
@@ -136,7 +136,7 @@ func (m *lvm) Missing(v View) []string {
 	for _, lv := range m.lvs {
 		vg, name, _ := strings.Cut(lv, "/")
 		d, up := v.mapped(title(vg, name))
-		if up && slices.ContainsFunc(v.Blocks, func(b device.Block) bool { return b.Name == d.Name }) {
+		if up && v.read(d.Name) {
 			continue
 		}
 		out = append(out, fmt.Sprintf("volume %s (rd.lvm.lv): %s", lv, m.why(v)))
@@ -167,7 +167,7 @@ func (m *lvm) Left(v View) []string {
 	case !m.has:
 		return []string{names(pvs) + ": physical volumes, but " + lacks("lvm", "lvm")}
 	case !any:
-		return []string{names(pvs) + ": physical volumes, but rd.auto=0 and neither rd.lvm.vg nor rd.lvm.lv is given"}
+		return []string{names(pvs) + ": physical volumes, of which nothing is named (rd.lvm.vg, rd.lvm.lv, rd.auto)"}
 	case len(lvs)+len(vgs) > 0:
 		return []string{names(pvs) + ": physical volumes; only " + strings.Join(slices.Concat(lvs, vgs), ", ") + " were asked for"}
 	}

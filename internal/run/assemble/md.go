@@ -52,7 +52,7 @@ func hasArrays(conf string) bool {
 }
 
 // wants says whether a member is to be used.
-func (m *md) wants(v View, b device.Block) bool {
+func (m *md) wants(v View, b *device.Block) bool {
 	switch b.FS {
 	case "linux_raid_member":
 		if len(m.uuids) > 0 {
@@ -78,7 +78,7 @@ func (m *md) Plan(v View) []Step {
 	var out []Step
 	for _, b := range v.Blocks {
 		if m.wants(v, b) {
-			out = append(out, mdadm("md member "+id(b), "member of an array: "+b.Name, "--incremental", "/dev/"+b.Name))
+			out = append(out, mdadm("md member "+b.Name, "member of an array: "+b.Name, "--incremental", "/dev/"+b.Name))
 		}
 	}
 	for _, a := range v.Arrays {
@@ -97,8 +97,8 @@ func (m *md) Plan(v View) []Step {
 }
 
 // members of the array with these digits.
-func members(v View, uuid string) []device.Block {
-	var out []device.Block
+func members(v View, uuid string) []*device.Block {
+	var out []*device.Block
 	for _, b := range v.Blocks {
 		if b.FS == "linux_raid_member" && digits(b.On.UUID) == uuid {
 			out = append(out, b)
@@ -122,7 +122,7 @@ func (m *md) Missing(v View) []string {
 	if m.off {
 		return nil
 	}
-	firmware := slices.ContainsFunc(v.Blocks, func(b device.Block) bool { return b.FS == "isw_raid_member" || b.FS == "ddf_raid_member" })
+	firmware := slices.ContainsFunc(v.Blocks, func(b *device.Block) bool { return b.FS == "isw_raid_member" || b.FS == "ddf_raid_member" })
 	for _, u := range m.uuids {
 		got := members(v, u)
 		if len(got) == 0 {
@@ -164,8 +164,12 @@ func (m *md) Left(v View) []string {
 			out = append(out, fmt.Sprintf("%s is a member of an array, but %s", b.Name, lacks("mdadm", "mdraid")))
 		case m.off:
 			out = append(out, fmt.Sprintf("%s is a member of an array, but rd.md=0", b.Name))
-		case !m.wants(v, b):
+		case b.FS == "isw_raid_member" && !m.imsm, b.FS == "ddf_raid_member" && !m.ddf:
+			out = append(out, fmt.Sprintf("%s is a member of an array of the firmware, which rd.md.imsm=0 or rd.md.ddf=0 leaves alone", b.Name))
+		case !m.wants(v, b) && len(m.uuids) > 0:
 			out = append(out, fmt.Sprintf("%s is a member of array %s, which rd.md.uuid does not name", b.Name, b.On.UUID))
+		case !m.wants(v, b):
+			out = append(out, fmt.Sprintf("%s is a member of array %s, which nothing names (rd.md.uuid, rd.auto)", b.Name, b.On.UUID))
 		}
 	}
 	slices.Sort(out)

@@ -2,6 +2,7 @@ package assemble
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -27,7 +28,7 @@ func newMultipath(c Config) Assembler {
 }
 
 // wwid is a name that all paths to a disk have in common.
-func wwid(b device.Block) string {
+func wwid(b *device.Block) string {
 	for _, p := range []string{"wwn-", "scsi-3", "scsi-S", "nvme-eui.", "nvme-uuid.", "nvme-nvme."} {
 		for _, id := range b.IDs {
 			if strings.HasPrefix(id, p) {
@@ -39,8 +40,8 @@ func wwid(b device.Block) string {
 }
 
 // paths groups whole disks by name.
-func (m *multipath) paths(v View) map[string][]device.Block {
-	out := map[string][]device.Block{}
+func (m *multipath) paths(v View) map[string][]*device.Block {
+	out := map[string][]*device.Block{}
 	for _, b := range v.Blocks {
 		if w := wwid(b); w != "" && b.Disk == "" && b.Part == 0 && !strings.HasPrefix(b.Name, "dm-") && !strings.HasPrefix(b.Name, "md") {
 			out[w] = append(out[w], b)
@@ -54,18 +55,19 @@ func (m *multipath) Plan(v View) []Step {
 		return nil
 	}
 	var out []Step
-	for w, bs := range m.paths(v) {
+	paths := m.paths(v)
+	for _, w := range slices.Sorted(maps.Keys(paths)) {
+		bs := paths[w]
 		if len(bs) < 2 {
 			continue
 		}
 		var ids []string
 		for _, b := range bs {
-			ids = append(ids, id(b))
+			ids = append(ids, b.Name)
 		}
 		out = append(out, Step{Key: "multipath " + strings.Join(ids, " "), Why: fmt.Sprintf("paths to %s: %s", w, names(bs)),
 			Argv: []string{"multipath", "-v2", "/dev/" + bs[len(bs)-1].Name}})
 	}
-	slices.SortFunc(out, func(a, b Step) int { return strings.Compare(a.Key, b.Key) })
 	return out
 }
 

@@ -75,14 +75,14 @@ func (m *Manager) MappedDevices() []Mapped {
 }
 
 // Blocks is all block devices that could be read, by name.
-func (m *Manager) Blocks() []Block {
+func (m *Manager) Blocks() []*Block {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	out := make([]Block, 0, len(m.blocks))
+	out := make([]*Block, 0, len(m.blocks))
 	for _, b := range m.blocks {
-		out = append(out, b)
+		out = append(out, &b)
 	}
-	slices.SortFunc(out, func(a, b Block) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(out, func(a, b *Block) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 

@@ -50,7 +50,7 @@ func (b *block) Prepare(ctx context.Context, e *Env) error {
 	if err != nil {
 		return fmt.Errorf("find root %s: %w", b.spec, err)
 	}
-	b.dev, b.found = dev, found
+	b.dev, b.found = mapperName(dev), found
 	if b.fs = b.fstype; b.fs == "" {
 		b.fs = found.FS
 	}
@@ -60,6 +60,18 @@ func (b *block) Prepare(ctx context.Context, e *Env) error {
 	}
 	e.Log.Infof("root %s is %s (%s)", b.spec, dev, what)
 	return nil
+}
+
+// mapperName is the name of a mapped device that people know; mount(8) uses it
+// too, so that it is what /proc/mounts shows.
+func mapperName(dev string) string {
+	if title, err := os.ReadFile(filepath.Join("/sys/class/block", filepath.Base(dev), "dm/name")); err == nil {
+		p := filepath.Join("/dev/mapper", strings.TrimSpace(string(title)))
+		if real, err := filepath.EvalSymlinks(p); err == nil && real == dev {
+			return p
+		}
+	}
+	return dev
 }
 
 func (b *block) mount(e *Env, source, target, fs string, opts []string) error {

@@ -34,6 +34,7 @@ func usr(ctx context.Context, e *Env, fstab []Mountpoint, readOnly bool) (mounte
 	if err != nil {
 		return false, fmt.Errorf("find /usr, which the root's fstab has on %s: %w", m.Source, err)
 	}
+	dev = mapperName(dev)
 	fs := m.FS
 	if fs == "auto" || fs == "" {
 		fs = b.FS

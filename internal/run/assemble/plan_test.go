@@ -1,0 +1,182 @@
+package assemble
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"bareroot/internal/cmdline"
+	"bareroot/internal/run/device"
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+const (
+	u1 = "11111111-2222-3333-4444-555555555555"
+	u2 = "99999999-2222-3333-4444-555555555555"
+)
+
+func member(name, uuid string) *device.Block {
+	return &device.Block{Name: name, Seq: "1", FS: "linux_raid_member", On: device.Content{FS: "linux_raid_member", UUID: uuid}}
+}
+
+func pv(name string) *device.Block { return &device.Block{Name: name, Seq: "1", FS: "LVM2_member"} }
+
+func crypt(name, uuid string) *device.Block {
+	return &device.Block{Name: name, Seq: "1", FS: "crypto_LUKS", UUID: uuid}
+}
+
+func pool(name string, dev, count int) *device.Block {
+	return &device.Block{Name: name, Seq: "1", FS: "btrfs", UUID: u1, On: device.Content{FS: "btrfs", Dev: dev, Count: count}}
+}
+
+// told is what a line makes of a view: what would be run, what is missing,
+// what is left.
+func told(line string, files map[string]string, v View) []string {
+	var out []string
+	for _, a := range list(Config{Line: cmdline.Parse(line, "test"), Has: func(p string) bool { return files["no "+p] == "" }, Read: func(p string) string { return files[p] }}) {
+		for _, s := range a.Plan(v) {
+			switch {
+			case s.Unlock != nil:
+				k := ""
+				for _, f := range s.Unlock.Keys {
+					k += " key " + f.Path + " on " + f.Device
+				}
+				out = append(out, strings.TrimSpace("open "+s.Unlock.Device+" "+s.Unlock.Name+" "+strings.Join(s.Unlock.Args, " "))+k)
+			case s.Btrfs != "":
+				out = append(out, "scan "+s.Btrfs)
+			default:
+				argv := slices.DeleteFunc(slices.Clone(s.Argv), func(a string) bool {
+					return strings.Contains(a, " ") || slices.Contains([]string{"--config", "--yes", "--ignorelockingfailure", "--ignoremonitoring", "--poll", "n", "--noudevsync", "--config=none", "--homehost=<ignore>"}, a)
+				})
+				out = append(out, strings.Join(argv, " "))
+			}
+		}
+		for _, m := range a.Missing(v) {
+			out = append(out, "missing: "+m)
+		}
+		for _, l := range a.Left(v) {
+			out = append(out, "left: "+l)
+		}
+	}
+	return out
+}
+
+func TestDecisions(t *testing.T) {
+	needy := func(v View) View { v.Settled, v.Lacking = true, true; return v }
+	half := []device.Array{{Name: "md127", State: "inactive", Members: []string{"vda"}, Disks: 2}}
+	up := []device.Array{{Name: "md127", State: "clean", Level: "raid1", Members: []string{"vda", "vdb"}, Disks: 2}}
+	for name, c := range map[string]struct {
+		line  string
+		files map[string]string
+		view  View
+		want  []string
+	}{
+		"nothing there": {line: "rd.auto"},
+		"unnamed waits for a need": {view: View{Blocks: []*device.Block{member("vda", u1)}, Lacking: true},
+			want: []string{"left: vda is a member of array " + u1 + ", which nothing names (rd.md.uuid, rd.auto)"}},
+		"unnamed when needed":       {view: needy(View{Blocks: []*device.Block{member("vda", u1)}}), want: []string{"mdadm --incremental /dev/vda"}},
+		"rd.auto does not wait":     {line: "rd.auto", view: View{Blocks: []*device.Block{member("vda", u1)}}, want: []string{"mdadm --incremental /dev/vda"}},
+		"rd.auto=0 never":           {line: "rd.auto=0", view: needy(View{Blocks: []*device.Block{pv("vda")}}), want: []string{"left: vda: physical volumes, of which nothing is named (rd.lvm.vg, rd.lvm.lv, rd.auto)"}},
+		"rd.md=0":                   {line: "rd.md=0 rd.md.uuid=" + u1, view: needy(View{Blocks: []*device.Block{member("vda", u1)}}), want: []string{"left: vda is a member of an array, but rd.md=0"}},
+		"array by mdadm's spelling": {line: "rd.md.uuid=11111111:22223333:44445555:55555555", view: View{Blocks: []*device.Block{member("vda", u1), member("vdb", u2)}}, want: []string{"mdadm --incremental /dev/vda", "missing: array 11111111222233334444555555555555 (rd.md.uuid): members seen: vda, it is not started", "left: vdb is a member of array " + u2 + ", which rd.md.uuid does not name"}},
+		"array without members":     {line: "rd.md.uuid=" + u1, want: []string{"missing: array 11111111222233334444555555555555 (rd.md.uuid): no member seen"}},
+		"half an array, early": {line: "rd.md.uuid=" + u1, view: View{Blocks: []*device.Block{member("vda", u1)}, Arrays: half},
+			want: []string{"mdadm --incremental /dev/vda", "missing: array 11111111222233334444555555555555 (rd.md.uuid): 1 of 2 members seen (vda), it is not started", "left: array md127 is not started, it has only vda"}},
+		"half an array, late": {line: "rd.md.uuid=" + u1, view: View{Blocks: []*device.Block{member("vda", u1)}, Arrays: half, Late: true},
+			want: []string{"mdadm --incremental /dev/vda", "mdadm --run /dev/md127", "missing: array 11111111222233334444555555555555 (rd.md.uuid): 1 of 2 members seen (vda), it is not started", "left: array md127 is not started, it has only vda"}},
+		"array up": {line: "rd.md.uuid=" + u1, view: View{Blocks: []*device.Block{member("vda", u1), member("vdb", u1)}, Arrays: up, Late: true}, want: []string{"mdadm --incremental /dev/vda", "mdadm --incremental /dev/vdb"}},
+		"no mdadm": {files: map[string]string{"no mdadm": "x"}, line: "rd.auto", view: View{Blocks: []*device.Block{member("vda", u1)}},
+			want: []string{"left: vda is a member of an array, but this ramdisk has no mdadm; build it with --add-feature mdraid"}},
+		"firmware's arrays": {line: "rd.auto rd.md.ddf=0", view: View{Blocks: []*device.Block{
+			{Name: "sda", Seq: "1", FS: "isw_raid_member", On: device.Content{FS: "isw_raid_member"}}, {Name: "sdb", FS: "ddf_raid_member", On: device.Content{FS: "ddf_raid_member"}},
+			{Name: "sda1", FS: "array_raid_member", On: device.Content{FS: "array_raid_member"}}},
+			Arrays: []device.Array{{Name: "md127", State: "inactive", Level: "container", External: true, Members: []string{"sda"}}}},
+			want: []string{"mdadm --incremental /dev/sda", "mdadm --incremental /dev/md127", "left: sdb is a member of an array of the firmware, which rd.md.imsm=0 or rd.md.ddf=0 leaves alone"}},
+
+		"volume by word": {line: "rd.lvm.lv=vg-a/root", view: View{Blocks: []*device.Block{pv("vda"), pv("vdb")}},
+			want: []string{"lvm lvchange -ay --activationmode complete vg-a/root", "missing: volume vg-a/root (rd.lvm.lv): physical volumes seen: vda, vdb", "left: vda, vdb: physical volumes; only vg-a/root were asked for"}},
+		"volume by root":    {view: View{Want: "/dev/mapper/vg--a-root", Blocks: []*device.Block{pv("vda")}}, want: []string{"lvm lvchange -ay --activationmode complete vg-a/root", "left: vda: physical volumes; only vg-a/root were asked for"}},
+		"volume by path":    {view: View{Want: "/dev/vg-a/root", Blocks: []*device.Block{pv("vda")}, Late: true}, want: []string{"lvm lvchange -ay --activationmode degraded vg-a/root", "left: vda: physical volumes; only vg-a/root were asked for"}},
+		"no volume":         {view: View{Want: "/dev/disk/by-label", Blocks: []*device.Block{pv("vda")}}, want: []string{"left: vda: physical volumes, of which nothing is named (rd.lvm.vg, rd.lvm.lv, rd.auto)"}},
+		"volume group":      {line: "rd.lvm.vg=a rd.lvm.vg=b", view: View{Blocks: []*device.Block{pv("vda")}}, want: []string{"lvm vgchange -ay --activationmode complete a b", "left: vda: physical volumes; only a, b were asked for"}},
+		"all volume groups": {view: needy(View{Blocks: []*device.Block{pv("vda")}}), want: []string{"lvm vgchange -ay --activationmode complete"}},
+		"volume is there": {line: "rd.lvm.lv=a/b", view: View{Blocks: []*device.Block{pv("vda"), {Name: "dm-0"}}, Mapped: []device.Mapped{{Name: "dm-0", Title: "a-b", UUID: "LVM-x", Under: []string{"vda"}}}},
+			want: []string{"left: vda: physical volumes; only a/b were asked for"}},
+		"a path is no physical volume": {line: "rd.lvm.vg=a", view: View{Blocks: []*device.Block{pv("dm-0"), pv("sda")}, Mapped: []device.Mapped{{Name: "dm-0", Title: "mpatha", UUID: "mpath-x", Under: []string{"sda"}}}},
+			want: []string{"lvm vgchange -ay --activationmode complete a", "left: dm-0: physical volumes; only a were asked for"}},
+
+		"luks by word": {line: "rd.luks.uuid=luks-11111111 rd.luks.allow-discards rd.luks.key=/k:LABEL=keys rd.luks.options=tries=2,readonly", view: View{Blocks: []*device.Block{crypt("vda", u1), crypt("vdb", u2)}},
+			want: []string{"open /dev/vda luks-" + u1 + " --readonly --allow-discards key /k on LABEL=keys", "missing: rd.luks.uuid=luks-11111111: vda is not open yet", "left: vda is encrypted and was not opened", "left: vdb is encrypted (rd.luks.uuid=" + u2 + " opens it)"}},
+		"luks key for another": {line: "rd.luks.uuid=" + u1 + " rd.luks.key=/k:LABEL=keys:UUID=" + u2 + " rd.luks.key=" + u1 + "=/mine", view: View{Blocks: []*device.Block{crypt("vda", u1)}},
+			want: []string{"open /dev/vda luks-" + u1 + " key /mine on ", "missing: rd.luks.uuid=" + u1 + ": vda is not open yet", "left: vda is encrypted and was not opened"}},
+		"luks by name": {line: "rd.luks.name=" + u1 + "=secret", view: View{Blocks: []*device.Block{crypt("vda", u1)}},
+			want: []string{"open /dev/vda secret", "missing: rd.luks.name=" + u1 + "=secret: vda is not open yet", "left: vda is encrypted and was not opened"}},
+		"luks by root": {view: View{Want: "/dev/mapper/luks-" + u1, Blocks: []*device.Block{crypt("vda", u1)}}, want: []string{"open /dev/vda luks-" + u1, "left: vda is encrypted and was not opened"}},
+		"luks is open": {line: "rd.luks.uuid=" + u1, view: View{Blocks: []*device.Block{crypt("vda", u1), {Name: "dm-0"}}, Mapped: []device.Mapped{{Name: "dm-0", Title: "luks-" + u1, UUID: "CRYPT-LUKS2-x", Under: []string{"vda"}}}}},
+		"crypttab": {files: map[string]string{"/etc/crypttab": "# a comment\ndata UUID=" + u1 + " /key:LABEL=usb luks,discard,keyfile-offset=4\nold /dev/vdb - noauto\n"}, view: View{Blocks: []*device.Block{crypt("vda", u1), crypt("vdb", u2)}},
+			want: []string{"open /dev/vda data --allow-discards key /key on LABEL=usb", "missing: crypttab: data: vda is not open yet", "left: vda is encrypted and was not opened", "left: vdb is encrypted (rd.luks.uuid=" + u2 + " opens it)"}},
+		"rd.luks=0": {line: "rd.luks=0 rd.luks.uuid=" + u1, view: needy(View{Blocks: []*device.Block{crypt("vda", u1)}}), want: []string{"left: vda is encrypted, but rd.luks=0"}},
+
+		"btrfs lacks a device": {view: View{Want: "UUID=" + u1, Found: "vda", Blocks: []*device.Block{pool("vda", 1, 3), pool("vdc", 3, 3)}},
+			want: []string{"scan /dev/vda", "scan /dev/vdc", "missing: btrfs " + u1 + " has 3 devices, seen are device 1 on vda, device 3 on vdc; missing: device 2 (rootflags=degraded mounts it without)"}},
+		"btrfs is complete":       {view: View{Want: "UUID=" + u1, Found: "vda", Blocks: []*device.Block{pool("vda", 1, 2), pool("vdb", 2, 2)}}, want: []string{"scan /dev/vda", "scan /dev/vdb"}},
+		"btrfs of one needs none": {view: View{Want: "UUID=" + u1, Found: "vda", Blocks: []*device.Block{pool("vda", 1, 1)}}},
+		"btrfs degraded, late":    {line: "rootflags=subvol=x,degraded", view: View{Want: "UUID=" + u1, Found: "vda", Blocks: []*device.Block{pool("vda", 1, 2)}, Late: true}, want: []string{"scan /dev/vda"}},
+
+		"two paths": {line: "rd.multipath", view: View{Blocks: []*device.Block{{Name: "sda", Seq: "1", IDs: []string{"scsi-3x", "wwn-0x1"}}, {Name: "sdb", Seq: "2", IDs: []string{"wwn-0x1"}}, {Name: "sdc", IDs: []string{"wwn-0x2"}}}},
+			want: []string{"multipath -v2 /dev/sdb", "missing: the paths sda, sdb to wwn-0x1 are not joined yet"}},
+		"multipath is not asked for": {view: View{Blocks: []*device.Block{{Name: "sda", IDs: []string{"wwn-0x1"}}, {Name: "sdb", IDs: []string{"wwn-0x1"}}}}},
+	} {
+		if d := cmp.Diff(c.want, told(c.line, c.files, c.view)); d != "" {
+			t.Errorf("%s (%s):\n%s", name, c.line, d)
+		}
+	}
+}
+
+func TestVolumeNames(t *testing.T) {
+	for form, want := range map[string]string{
+		"/dev/vg/lv": "vg lv", "/dev/mapper/vg-lv": "vg lv", "/dev/mapper/a--b-c--d": "a-b c-d", "/dev/mapper/luks": "", "/dev/sda": "", "/dev/md/root": "",
+		"/dev/disk/by-label/x": "", "/dev/mapper/-": "", "LABEL=x": "", "/dev/nvme/x": "",
+	} {
+		vg, lv, ok := volume(form)
+		if got := strings.TrimSpace(vg + " " + lv); ok != (want != "") || ok && got != want {
+			t.Errorf("%s: %q %v", form, got, ok)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.StringMatching(`[a-z0-9_]([a-z0-9_-]{0,6}[a-z0-9_])?`)
+		vg, lv := name.Draw(t, "vg"), name.Draw(t, "lv")
+		gvg, glv, ok := volume("/dev/mapper/" + title(vg, lv))
+		if !ok || gvg != vg || glv != lv {
+			t.Fatalf("%s/%s came back as %s/%s", vg, lv, gvg, glv)
+		}
+	})
+}
+
+func TestMdadmConf(t *testing.T) {
+	for conf, want := range map[string]bool{
+		"": false, "HOMEHOST <system>\nMAILADDR root\n": false, "# ARRAY /dev/md0\n": false, "ARRAY /dev/md0 uuid=x": true, "arr /dev/md0": true,
+		"DEVICE x\n ARRAY is a part of that line": false, "HOMEHOST mine": true, "AR": false,
+	} {
+		if got := hasArrays(conf); got != want {
+			t.Errorf("%q: %v", conf, got)
+		}
+	}
+}
+
+func FuzzConf(f *testing.F) {
+	f.Add("data UUID=x /key:LABEL=y luks,discard\nARRAY /dev/md0 uuid=a:b\n")
+	f.Add("\t\n#\nx y - tries=,keyfile-size=9999999999999999999\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		hasArrays(s)
+		for _, e := range ParseCrypttab(s) {
+			if e.Name == "" || e.Device == "" && !strings.Contains(s, `"`) || strings.HasPrefix(e.Name, "#") {
+				t.Fatalf("%+v of %q", e, s)
+			}
+			readOptions(e.Options)
+			parseKey(e.Key)
+		}
+		hasTokens(strings.NewReader("LUKS\xba\xbe\x00\x02" + s))
+	})
+}
