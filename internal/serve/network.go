@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"bareroot/internal/serve/config"
+	"bareroot/internal/serve/inventory"
 	"bareroot/internal/serve/netboot"
 )
 
@@ -249,6 +250,18 @@ func (s *server) provisioningListeners(ctx context.Context, given []net.Listener
 		}
 		open.add(l)
 		out = append(out, l)
+	}
+	return out, nil
+}
+
+func subnetsOf(cfg *config.Config) ([]inventory.Subnet, error) {
+	var out []inventory.Subnet
+	for _, n := range cfg.Subnets {
+		p, err := n.Net()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, inventory.Subnet{Prefix: p, Cmdline: n.Cmdline, Locked: n.Locked, Modules: n.Modules})
 	}
 	return out, nil
 }

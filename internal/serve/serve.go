@@ -71,7 +71,11 @@ func Run(ctx context.Context, cfg *Config, given Listeners, log *slog.Logger) (e
 	if err != nil {
 		return err
 	}
-	s.inv, err = inventory.New(inventory.Config{StateDir: cfg.StateDir, BaseURL: base, Log: log.With("part", "inventory")})
+	subnets, err := subnetsOf(cfg)
+	if err != nil {
+		return err
+	}
+	s.inv, err = inventory.New(inventory.Config{StateDir: cfg.StateDir, BaseURL: base, Subnets: subnets, Log: log.With("part", "inventory")})
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -40,6 +41,25 @@ func (c *Config) check(at place) error {
 		}
 		seen[n.Name] = true
 		n.check(func(err error, key string) { bad(err, "interfaces", i, key) })
+	}
+	nets := map[netip.Prefix]bool{}
+	for i, n := range c.Subnets {
+		p, err := n.Net()
+		if err == nil && nets[p] {
+			err = fmt.Errorf("subnet %s is listed twice", p)
+		}
+		bad(err, "subnets", i, "prefix")
+		nets[p] = true
+		if strings.ContainsFunc(n.Cmdline, unicode.IsControl) {
+			bad(errors.New("it must be one line"), "subnets", i, "cmdline")
+		}
+		for key, words := range map[string][]string{"locked": n.Locked, "modules": n.Modules} {
+			for _, w := range words {
+				if w == "" || strings.ContainsAny(w, "= \t\n/\"") {
+					bad(fmt.Errorf("%q is no name", w), "subnets", i, key)
+				}
+			}
+		}
 	}
 	for i, p := range c.Power {
 		if u, err := url.Parse(p.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {

@@ -46,6 +46,7 @@ type Config struct {
 	BaseURL      string      `yaml:"base_url" json:"base_url,omitempty"` // of the provisioning door as machines see it
 	BootPrograms string      `yaml:"boot_programs" json:"boot_programs"`
 	Interfaces   []Interface `yaml:"interfaces" json:"interfaces,omitempty"`
+	Subnets      []Subnet    `yaml:"subnets" json:"subnets,omitempty"`
 	Admin        Admin       `yaml:"admin" json:"admin"`
 	Power        []Power     `yaml:"power" json:"power,omitempty"`
 	LogLevel     string      `yaml:"log_level" json:"log_level"` // debug, info, warn, error
@@ -62,6 +63,28 @@ type Interface struct {
 	DNS     []string      `yaml:"dns" json:"dns,omitempty"`
 	TFTP    *bool         `yaml:"tftp" json:"tftp,omitempty"` // default: yes, unless DHCP is off
 	RA      bool          `yaml:"router_advertisement" json:"router_advertisement,omitempty"`
+}
+
+// Subnet is what all machines that boot from addresses of it are told, in the
+// segment of each. The subnet with the longest prefix counts alone; what a
+// machine is told besides is stronger.
+type Subnet struct {
+	Prefix  string   `yaml:"prefix" json:"prefix"`
+	Cmdline string   `yaml:"cmdline" json:"cmdline,omitempty"` // bareroot's words; the machine's and the kernel's command line are stronger
+	Locked  []string `yaml:"locked" json:"locked,omitempty"`   // names that the kernel command line does not change
+	Modules []string `yaml:"modules" json:"modules,omitempty"` // loaded before devices are probed
+}
+
+// Net is Prefix.
+func (s Subnet) Net() (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(s.Prefix)
+	if err != nil {
+		return p, fmt.Errorf("%q is no subnet; write it as 10.1.0.0/16", s.Prefix)
+	}
+	if p != p.Masked() {
+		return p, fmt.Errorf("%s has bits set behind its prefix; the subnet is %s", s.Prefix, p.Masked())
+	}
+	return p, nil
 }
 
 // ServesTFTP says whether boot programs are served there.

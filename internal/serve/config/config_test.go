@@ -23,6 +23,12 @@ interfaces:
     dns: [10.0.0.253]
     router_advertisement: true
   - name: eth2
+subnets:
+  - prefix: 10.1.0.0/16
+    cmdline: console=ttyS1 rd.debug
+    locked: [console]
+    modules: [bonding]
+  - prefix: fd00::/64
 power:
   - url: https://bmc
     username: u
@@ -37,6 +43,10 @@ power:
 		Interfaces: []Interface{
 			{Name: "eth1", DHCP: "authoritative", Range: "10.0.0.100-10.0.0.200", Lease: time.Hour, Router: "10.0.0.254", DNS: []string{"10.0.0.253"}, RA: true},
 			{Name: "eth2", DHCP: "proxy"},
+		},
+		Subnets: []Subnet{
+			{Prefix: "10.1.0.0/16", Cmdline: "console=ttyS1 rd.debug", Locked: []string{"console"}, Modules: []string{"bonding"}},
+			{Prefix: "fd00::/64"},
 		},
 		Power: []Power{{URL: "https://bmc", Username: "u", PasswordFile: "/p"}},
 	}
@@ -68,6 +78,11 @@ func TestParseErrors(t *testing.T) {
 		"half of TLS":        {"admin:\n  tls_cert: x", "f.yaml:2: admin.tls_cert"},
 		"power url":          {"power:\n- url: https://u:secret@h", "f.yaml:2: power[0].url"},
 		"half a login":       {"power:\n- url: https://h\n  username: u", "f.yaml:3: power[0].username"},
+		"no subnet":          {"subnets:\n- prefix: 10.0.0.1", "f.yaml:2: subnets[0].prefix: \"10.0.0.1\" is no subnet"},
+		"subnet of a host":   {"subnets:\n- prefix: 10.0.0.1/24", "the subnet is 10.0.0.0/24"},
+		"subnet twice":       {"subnets:\n- prefix: 10.0.0.0/8\n- prefix: 10.0.0.0/8", "f.yaml:3: subnets[1].prefix: subnet 10.0.0.0/8 is listed twice"},
+		"two lines":          {"subnets:\n- prefix: 10.0.0.0/8\n  cmdline: \"a\\nb\"", "f.yaml:3: subnets[0].cmdline: it must be one line"},
+		"locked value":       {"subnets:\n- prefix: 10.0.0.0/8\n  locked: [a=b]", "f.yaml:3: subnets[0].locked: \"a=b\" is no name"},
 		"level":              {"log_level: loud", "f.yaml:1: log_level"},
 	}
 	for name, tc := range cases {
@@ -103,10 +118,10 @@ func TestSample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(Default(), c, cmp.Transformer("empty", func(s []Interface) int { return len(s) }), cmp.Transformer("none", func(s []Power) int { return len(s) })); d != "" {
+	if d := cmp.Diff(Default(), c, cmp.Transformer("empty", func(s []Interface) int { return len(s) }), cmp.Transformer("none", func(s []Power) int { return len(s) }), cmp.Transformer("nothing", func(s []Subnet) int { return len(s) })); d != "" {
 		t.Errorf("the sample is not the defaults: %s", d)
 	}
-	on := strings.NewReplacer("interfaces: []", "interfaces:", "admin: {}", "admin:", "power: []", "power:").Replace(string(b))
+	on := strings.NewReplacer("interfaces: []", "interfaces:", "admin: {}", "admin:", "power: []", "power:", "subnets: []", "subnets:").Replace(string(b))
 	var lines []string
 	for _, l := range strings.Split(on, "\n") {
 		lines = append(lines, commented.ReplaceAllString(l, "$1$2"))

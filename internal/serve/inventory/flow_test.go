@@ -67,7 +67,7 @@ func (b *bench) reopen() {
 
 func (b *bench) later(d time.Duration) { b.at = b.at.Add(d) }
 
-func writeSet(t *testing.T, cmdline string) string {
+func writeSet(t testing.TB, cmdline string) string {
 	t.Helper()
 	dir := t.TempDir()
 	blob := func(name, data string) bootset.Blob {

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -45,8 +46,18 @@ type Config struct {
 	Log     *slog.Logger     // default: discard
 	// MaxUnknown bounds the machines that nobody approved; default 4096.
 	MaxUnknown int
+	// Subnets say what machines are told for where they boot.
+	Subnets []Subnet
 	// Store replaces the SQLite store in StateDir.
 	Store Store
+}
+
+// Subnet is what machines that boot from one of its addresses are told, weaker
+// than what a machine itself is told. Of several, the longest prefix counts.
+type Subnet struct {
+	Prefix          netip.Prefix
+	Cmdline         string
+	Locked, Modules []string
 }
 
 // Store is what a Service keeps its state in.

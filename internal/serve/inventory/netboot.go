@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -180,9 +181,13 @@ func (s *Service) freeze(t *store.Tx, m *store.Machine, set store.BootSet, v ord
 		Role:    v.Role,
 		Server:  &rdconf.Server{URL: s.cfg.BaseURL, Nonce: nonce, Machine: m.ID, BootMAC: mac},
 	}
+	net := s.subnet(r.Remote)
+	conf.Locked, conf.Modules = net.Locked, net.Modules
+	words := strings.Fields(net.Cmdline)
 	if v.Role == order.RoleRoot {
-		conf.Cmdline = strings.Join(append([]string{"rd.neednet=1"}, m.RootWords...), " ")
+		words = append(append(words, "rd.neednet=1"), m.RootWords...)
 	}
+	conf.Cmdline = strings.Join(words, " ")
 	seg, err := segment(conf)
 	if err != nil {
 		return order.Decision{}, fmt.Errorf("make segment of machine %s: %w", m.Name, err)
@@ -205,6 +210,16 @@ func (s *Service) freeze(t *store.Tx, m *store.Machine, set store.BootSet, v ord
 	}
 	man := set.Manifest
 	return order.Decision{Action: order.ActBoot, Message: v.Message, Attempt: attempt, Set: &man, Cmdline: cmdline}, nil
+}
+
+// subnet is the smallest one that a is in; without content if there is none.
+func (s *Service) subnet(a netip.Addr) (found Subnet) {
+	for _, n := range s.cfg.Subnets {
+		if n.Prefix.Contains(a.Unmap()) && (!found.Prefix.IsValid() || n.Prefix.Bits() > found.Prefix.Bits()) {
+			found = n
+		}
+	}
+	return found
 }
 
 // segment is the machine's own segment: one file, padded so that every boot
