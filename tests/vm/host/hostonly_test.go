@@ -26,7 +26,7 @@ const boot = 4 * time.Minute
 // programs, and one that is a tar archive, of bareroot first and then of what
 // was made.
 const inside = `
-mountpoint -q /sys || mount -t sysfs sysfs /sys
+[ -d /sys/block ] || mount -t sysfs sysfs /sys
 if grep -q hostbuild= /proc/cmdline; then
   n=$(sed 's/.*hostbuild=//; s/ .*//' /proc/cmdline)
   tree=/dev/vd$(echo $n | cut -c1) io=/dev/vd$(echo $n | cut -c2)
@@ -68,7 +68,7 @@ func TestHostonly(t *testing.T) {
 	}
 	hostonly(t, root, vmtest.Ramdisk(t), kind{
 		disks: 1, first: "root=LABEL=hostroot", fstab: "LABEL=hostroot / ext4 errors=remount-ro 0 1", root: `/dev/vda ext4`,
-		words: []string{"root=LABEL=hostroot", "rootfstype=ext4"},
+		words: []string{"root=UUID=", "rootfstype=ext4"},
 		in:    []string{"virtio_blk", "virtio_pci", "ext4", "jbd2"},
 		out:   []string{"btrfs", "xfs", "nvme", "sd_mod", "e1000e", "dm-mod", "md-mod", "overlay", "usbhid", "psmouse"},
 	})
@@ -93,7 +93,7 @@ mdadm --create /dev/md0 --run --level=1 --raid-devices=2 --metadata=1.2 --assume
 lvm pvcreate /dev/md0; lvm vgcreate vg-b /dev/md0; lvm lvcreate -y -n root -l 90%FREE vg-b
 mkfs.ext4 -q /dev/vg-b/root` + fmt.Sprintf(install, "ext4", "/dev/vg-b/root") + "lvm vgchange -an; mdadm --stop /dev/md0",
 			first: "root=/dev/vg-b/root", fstab: "/dev/mapper/vg--b-root / ext4 defaults 0 1", root: `/dev/mapper/vg--b-root ext4`,
-			words: []string{"root=/dev/mapper/vg--b-root", "rootfstype=ext4", "rd.lvm.lv=vg-b/root"},
+			words: []string{"root=/dev/mapper/vg--b-root", "rootfstype=ext4", "rd.lvm.lv=vg-b/root", "rd.md.uuid="},
 			in:    []string{"virtio_blk", "ext4", "dm-mod", "md-mod", "raid1"}, out: []string{"raid10", "raid456", "dm-crypt", "dm-cache", "xts", "btrfs"},
 			features: []string{"usr/sbin/mdadm", "usr/sbin/lvm"},
 		},
@@ -106,7 +106,7 @@ printf secret | cryptsetup luksFormat --batch-mode --type luks2 --pbkdf pbkdf2 -
 printf secret | cryptsetup open --key-file - /dev/vgc/cry plain
 mkfs.ext4 -q -L croot /dev/mapper/plain` + fmt.Sprintf(install, "ext4", "/dev/mapper/plain") + "cryptsetup close plain; lvm vgchange -an",
 			first: "root=LABEL=croot rd.luks.uuid=" + luks, fstab: "LABEL=croot / ext4 defaults 0 1", root: `/dev/\S+ ext4`, type1: "secret\n",
-			words: []string{"root=LABEL=croot", "rd.luks.uuid=" + luks, "rd.lvm.lv=vgc/cry"},
+			words: []string{"root=UUID=", "rd.luks.uuid=" + luks, "rd.lvm.lv=vgc/cry"},
 			in:    []string{"virtio_blk", "ext4", "dm-mod", "dm-crypt", "xts", "aesni-intel", "algif_skcipher"}, out: []string{"md-mod", "dm-cache", "twofish_generic", "btrfs"},
 			features: []string{"usr/sbin/cryptsetup", "usr/sbin/lvm"},
 		},
