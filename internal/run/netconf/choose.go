@@ -79,7 +79,7 @@ func (m *Manager) yield(ctx context.Context, n *nic) {
 	}
 	end := time.NewTimer(m.cfg.Limits.Up)
 	defer end.Stop()
-	short := time.NewTimer(headStart)
+	short := time.NewTimer(time.Until(m.begin.Add(headStart)))
 	defer short.Stop()
 	late := false
 	for {

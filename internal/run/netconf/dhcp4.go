@@ -102,7 +102,9 @@ func (c *Client) discover(ctx context.Context) (*dhcpv4.DHCPv4, error) {
 		return nil, err
 	}
 	start := time.Now()
-	for sent, wait := 1, time.Second; ; sent, wait = sent+1, min(2*wait, 16*time.Second) {
+	// A switch's port may not pass packets yet though the carrier is there, so the
+	// first repetitions come soon.
+	for sent, wait := 1, time.Second/4; ; sent, wait = sent+1, min(2*wait, 16*time.Second) {
 		p.NumSeconds = uint16(min(time.Since(start).Seconds(), 65535))
 		if err := c.Conn.Send(p, broadcast); err != nil {
 			c.Debugf("dhcp: send discover: %v", err)

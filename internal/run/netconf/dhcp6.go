@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -249,12 +250,14 @@ type conn6 struct {
 }
 
 // open6 opens the client's port. The NIC must have its link-local address.
-func open6(ifname string) (*conn6, error) {
+func open6(ifname string, index int) (*conn6, error) {
 	udp, err := listenUDP(ifname, "udp6", "[::]:546")
 	if err != nil {
 		return nil, fmt.Errorf("open a DHCPv6 socket on %s: %w", ifname, err)
 	}
-	c := &conn6{udp: udp, to: &net.UDPAddr{IP: net.ParseIP("ff02::1:2"), Port: 547, Zone: ifname}, in: make(chan packet6, 16)}
+	// By number: names are cached for a minute by Go, and this one may be new.
+	zone := strconv.Itoa(index)
+	c := &conn6{udp: udp, to: &net.UDPAddr{IP: net.ParseIP("ff02::1:2"), Port: 547, Zone: zone}, in: make(chan packet6, 16)}
 	c.wg.Add(1)
 	go c.read()
 	return c, nil

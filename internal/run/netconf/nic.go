@@ -24,7 +24,8 @@ type nic struct {
 	// Guarded by m.mu.
 	link    rtnl.Link
 	addrs   map[netip.Addr]rtnl.Addr6
-	flags   uint32 // of IPv6
+	went    map[netip.Addr]bool // addresses that the kernel took away
+	flags   uint32              // of IPv6
 	ra      raOptions
 	leases  map[bool]*Lease // by Is6
 	proven  bool            // the server was reached from it
@@ -243,9 +244,18 @@ func (n *nic) dhcp4(ctx context.Context, ip cmdline.IP, limit time.Duration) boo
 		return true
 	case <-end:
 		stop()
+		n.gaveUp("DHCP")
 	case <-ctx.Done():
 	}
 	return false
+}
+
+// gaveUp says what a method came to after which another is tried.
+func (n *nic) gaveUp(method string) {
+	n.m.mu.Lock()
+	why := n.state()
+	n.m.mu.Unlock()
+	n.m.cfg.Log.Warnf("%s: %s; %s is given up for now", n.now().Name, why, method)
 }
 
 // static puts the address of an ip= word on the NIC.

@@ -23,7 +23,9 @@ func (n *nic) prepare6(j job) {
 	if !has("auto6", "either6", "dhcp6", "link6") {
 		return
 	}
-	set := map[string]string{"disable_ipv6": "0", "accept_ra": "1", "autoconf": "1"}
+	// The first solicitation goes out at once and is soon repeated: a switch's
+	// port may not pass packets yet.
+	set := map[string]string{"disable_ipv6": "0", "accept_ra": "1", "autoconf": "1", "router_solicitation_delay": "0", "router_solicitation_interval": "1"}
 	switch {
 	case has("auto6", "either6"):
 	case has("dhcp6"):
@@ -35,7 +37,7 @@ func (n *nic) prepare6(j job) {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		n.m.cfg.Load("ipv6")
 	}
-	for _, key := range []string{"autoconf", "accept_ra", "disable_ipv6"} {
+	for _, key := range []string{"router_solicitation_delay", "router_solicitation_interval", "autoconf", "accept_ra", "disable_ipv6"} {
 		if err := os.WriteFile(filepath.Join(dir, key), []byte(set[key]), 0o644); err != nil {
 			n.m.cfg.Log.Warnf("set up IPv6: %v", err)
 			return
@@ -46,16 +48,19 @@ func (n *nic) prepare6(j job) {
 // settled waits until the kernel has found that nobody else has an address.
 func (n *nic) settled(ctx context.Context, a netip.Addr) bool {
 	var state rtnl.Addr6
+	used := false
 	ok := n.until(ctx, n.m.cfg.Limits.DAD, func() bool {
 		var there bool
 		state, there = n.addrs[a]
-		return there && (state.Flags&unix.IFA_F_TENTATIVE == 0 || state.Flags&unix.IFA_F_DADFAILED != 0)
+		// The kernel takes an address with a lifetime away, others it marks.
+		used = !there && n.went[a] || state.Flags&unix.IFA_F_DADFAILED != 0
+		return used || there && state.Flags&unix.IFA_F_TENTATIVE == 0
 	})
 	switch {
 	case !ok && ctx.Err() == nil:
 		n.say("%s was not usable after %s", a, n.m.cfg.Limits.DAD)
 		return false
-	case ok && state.Flags&unix.IFA_F_DADFAILED != 0:
+	case ok && used:
 		n.say("the address %s is already used by somebody else", a)
 		n.m.cfg.Log.Errorf("%s: the address %s is already used by somebody else", n.now().Name, a)
 		return false
@@ -151,7 +156,7 @@ func (n *nic) more(ctx context.Context, l *Lease) {
 
 func (n *nic) client6() (*client6, func(), error) {
 	l := n.now()
-	conn, err := open6(l.Name)
+	conn, err := open6(l.Name, l.Index)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -202,6 +207,7 @@ func (n *nic) dhcp6(ctx context.Context, ip cmdline.IP, limit time.Duration) boo
 		return true
 	case <-end:
 		stop()
+		n.gaveUp("DHCPv6")
 	case <-ctx.Done():
 	}
 	return false
@@ -226,6 +232,9 @@ func (n *nic) leased6(ctx context.Context, ip cmdline.IP, l *lease6) (used bool)
 		n.say("lost its DHCPv6 lease")
 		return false
 	}
+	n.m.mu.Lock()
+	delete(n.went, l.Address.Addr())
+	n.m.mu.Unlock()
 	if err := rtnl.SetAddr(link.Index, l.Address, l.preferred, l.Duration); err != nil {
 		n.say("set address %s: %v", l.Address, err)
 		n.m.cfg.Log.Errorf("set address %s on %s: %v", l.Address, name, err)

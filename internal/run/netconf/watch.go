@@ -98,6 +98,7 @@ func (m *Manager) handle(ctx context.Context, e rtnl.Event) {
 		n.addrs[e.Addr.Prefix.Addr()] = *e.Addr
 	case e.Lost.IsValid():
 		delete(n.addrs, e.Lost)
+		n.went[e.Lost] = true
 	case e.Flags != nil:
 		n.flags = *e.Flags
 	case e.ND != nil:
@@ -115,7 +116,7 @@ func (m *Manager) handle(ctx context.Context, e rtnl.Event) {
 // appeared is for a link that was not known yet.
 func (m *Manager) appeared(ctx context.Context, l rtnl.Link) {
 	name, index := l.Name, l.Index
-	n := &nic{m: m, link: l, kernel: name, addrs: map[netip.Addr]rtnl.Addr6{}, leases: map[bool]*Lease{}, changed: make(chan struct{})}
+	n := &nic{m: m, link: l, kernel: name, addrs: map[netip.Addr]rtnl.Addr6{}, went: map[netip.Addr]bool{}, leases: map[bool]*Lease{}, changed: make(chan struct{})}
 	for i := range m.plan.virts {
 		if v := &m.plan.virts[i]; v.name == name && v.kind == l.Kind {
 			n.made = true

@@ -1,0 +1,120 @@
+package netconf
+
+import (
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// TestIPv6 brings the network up by each method of IPv6 alone.
+func TestIPv6(t *testing.T) {
+	const dns = "--dhcp-option=option6:dns-server,[fd01::53]"
+	const search = "--dhcp-option=option6:domain-search,six.example"
+	for name, c := range map[string]struct {
+		line    string
+		server  []string // dnsmasq's words; nil: no server
+		address string   // or its beginning
+		method  string
+		resolv  string
+	}{
+		"auto6, name servers by the router": {"ip=eth0:auto6", []string{"--enable-ra", "--dhcp-range=fd01::,ra-only,64,1h", dns, search},
+			"fd01::ff:fe00:10/64", "auto6", "search six.example\nnameserver fd01::53\n"},
+		"auto6, the rest by DHCPv6": {"ip=eth0:auto6", []string{"--enable-ra", "--dhcp-range=fd01::,ra-stateless,64,1h", dns, search},
+			"fd01::ff:fe00:10/64", "auto6", "search six.example\nnameserver fd01::53\n"},
+		"dhcp6": {"ip=eth0:dhcp6", []string{"--enable-ra", "--dhcp-range=fd01::100,fd01::1ff,64,1h", dns, search},
+			"fd01::1", "dhcp6", "search six.example\nnameserver fd01::53\n"},
+		"either6 where the router leaves addresses to DHCPv6": {"ip=eth0:either6", []string{"--enable-ra", "--dhcp-range=fd01::100,fd01::1ff,64,1h", dns},
+			"fd01::1", "dhcp6", "nameserver fd01::53\n"},
+		"either6 where there are prefixes": {"ip=eth0:either6", []string{"--enable-ra", "--dhcp-range=fd01::,ra-only,64,1h"}, "fd01::ff:fe00:10/64", "auto6", ""},
+		"link6":                            {"ip=link6 rd.neednet=1", nil, "fe80::", "link6", ""},
+		"static":                           {"ip=[fd01::9]::[fd01::1]:64::eth0:none:[fd01::53]", nil, "fd01::9/64", "static", "nameserver fd01::53\n"},
+		"rd.peerdns=0":                     {"ip=eth0:auto6 rd.peerdns=0", []string{"--enable-ra", "--dhcp-range=fd01::,ra-only,64,1h", dns}, "fd01::ff:fe00:10/64", "auto6", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := wire(t)
+			w.plug("eth0", mac0, "sw0")
+			if c.server != nil {
+				w.dnsmasq("sw0", "fd01::1/64", c.server...)
+			}
+			r := w.up(w.boot(c.line, func(c *Config) { c.UUID = "4c4c4544-0051-3510-8052-c4c04f4d3532" }))
+			if got := r.Lease.Address.String(); !strings.HasPrefix(got, c.address) || r.Lease.Method != c.method {
+				t.Errorf("%s by %s", got, r.Lease.Method)
+			}
+			if c.resolv != "" {
+				w.eventually("resolv.conf", func() bool { return w.file("etc/resolv.conf") == c.resolv })
+			} else if strings.Contains(w.log.String(), "53") {
+				t.Log(w.log.String())
+			}
+		})
+	}
+}
+
+// TestDualStack: both families on one NIC.
+func TestDualStack(t *testing.T) {
+	w := wire(t)
+	w.plug("eth0", mac0, "sw0")
+	w.dnsmasq("sw0", "10.1.0.1/24 fd01::1/64", "--enable-ra", "--dhcp-range=10.1.0.50,10.1.0.50,255.255.255.0,1h", "--dhcp-range=fd01::100,fd01::100,64,1h")
+	w.up(w.boot("ip=:::::eth0:dhcp,dhcp6"))
+	w.eventually("both addresses", func() bool {
+		return cmp.Equal(w.addresses("eth0"), []string{"10.1.0.50/24", "fd01::100/128"})
+	})
+}
+
+// TestRenewal6: a DHCPv6 lease is renewed before it ends.
+func TestRenewal6(t *testing.T) {
+	w := wire(t)
+	w.plug("eth0", mac0, "sw0")
+	s := w.dnsmasq("sw0", "fd01::1/64", "--enable-ra", "--dhcp-range=fd01::100,fd01::1ff,64,2m", "--dhcp-option=option6:58,3", "--dhcp-option=option6:59,6")
+	m := w.boot("ip=eth0:dhcp6")
+	w.up(m)
+	// dnsmasq has no word for T1, so the cable is what makes the client ask.
+	w.unplug("eth0", true)
+	w.unplug("eth0", false)
+	w.eventually("it was renewed", func() bool { return strings.Contains(s.out.String(), "DHCPRENEW") })
+}
+
+// TestAddressInUse6: duplicate address detection declines what DHCPv6 gave.
+func TestAddressInUse6(t *testing.T) {
+	w := wire(t)
+	w.plug("eth0", mac0, "sw0")
+	w.plug("other", mac1, "sw0")
+	other, err := netlink.LinkByName("other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := &netlink.Addr{IPNet: netlink.NewIPNet(net.ParseIP("fd01::100")), Flags: unix.IFA_F_NODAD}
+	if err := errors.Join(netlink.LinkSetUp(other), netlink.AddrAdd(other, used)); err != nil {
+		t.Fatal(err)
+	}
+	s := w.dnsmasq("sw0", "fd01::1/64", "--enable-ra", "--dhcp-range=fd01::100,fd01::100,64,1h")
+	w.boot("ip=eth0:dhcp6")
+	w.eventually("the address was declined", func() bool { return strings.Contains(s.out.String(), "DHCPDECLINE") })
+	if !w.said("eth0: the address fd01::100 is already used by somebody else") {
+		t.Error("it was not said")
+	}
+	if a := w.addresses("eth0"); len(a) > 0 {
+		t.Errorf("eth0 keeps %q", a)
+	}
+}
+
+// TestSilent6: each wait of IPv6 says what it is for.
+func TestSilent6(t *testing.T) {
+	for line, want := range map[string]string{
+		"ip=eth0:auto6": "eth0: no router has advertised an IPv6 prefix yet",
+		"ip=eth0:dhcp6": "eth0: no answer to ",
+	} {
+		t.Run(line, func(t *testing.T) {
+			w := wire(t)
+			w.plug("eth0", mac0, "sw0")
+			if _, err := w.boot(line).Wait(t.Context(), 4*time.Second); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("error: %v", err)
+			}
+		})
+	}
+}
