@@ -18,6 +18,8 @@ func main() {
 	switch filepath.Base(os.Args[0]) {
 	case "modprobe":
 		os.Exit(boot.Modprobe(os.Args[1:]))
+	case "blkid":
+		os.Exit(boot.Blkid(os.Args[1:], os.Stdout, os.Stderr))
 	case "unlock":
 		os.Exit(unlock())
 	}

@@ -25,10 +25,11 @@ type situation struct {
 	needNet bool
 	online  bool
 	session bool
+	netRoot bool // the root comes over the network
 }
 
 // fixLine is how the operator changes the command line of this boot.
-const fixLine = "echo root=LABEL=... >/etc/cmdline.d/fix.conf; exit   # go on with other words"
+const fixLine = "echo root=LABEL=... >/run/initramfs/cmdline.d/fix.conf; exit   # go on with other words"
 
 // advise looks for what fits the failure best.
 func advise(e *StageError, s situation) advice {
@@ -46,7 +47,6 @@ func advise(e *StageError, s situation) advice {
 
 func general(e *StageError, s situation) advice {
 	root, _ := s.line.Get("root")
-	text := e.Err.Error()
 	inQueue := e.Stage == "initqueue" || e.Stage == "pre-trigger"
 	switch {
 	case errors.Is(e.Err, rootfs.ErrNone):
@@ -56,9 +56,9 @@ func general(e *StageError, s situation) advice {
 			fixLine}}
 	case e.Stage == "cmdline":
 		return advice{"a command line that can be read", []string{
-			"cat /proc/cmdline /etc/cmdline.d/*.conf",
+			"cat /etc/cmdline.d/*.conf /proc/cmdline",
 			"cat /usr/lib/bareroot/config.json",
-			"vi /etc/cmdline.d/fix.conf; exit   # a later word wins over an earlier one"}}
+			"vi /run/initramfs/cmdline.d/fix.conf; exit   # a later word wins over an earlier one"}}
 	case inQueue && s.needNet && !s.online:
 		return advice{"a network: a NIC with a driver, a cable and an address", []string{
 			"ip link   # NO-CARRIER: no cable, or the port is off; nothing but lo: no driver",
@@ -69,12 +69,12 @@ func general(e *StageError, s situation) advice {
 			"wget -O- " + s.server + "/   # does it answer at all?",
 			"ip route; cat /etc/resolv.conf",
 			"date   # certificates are judged by it"}}
-	case inQueue && strings.Contains(text, "no device "):
+	case inQueue && root != "" && !s.netRoot:
 		return advice{"the device of root=" + root, []string{
 			"blkid; ls -l /dev/disk/by-*   # what is there, by its names",
 			"dmesg | grep -i -e error -e fail -e sd -e nvme -e ata",
 			fixLine}}
-	case inQueue && s.online && strings.Contains(root, "://"):
+	case inQueue && s.netRoot && strings.Contains(root, "://"):
 		return advice{"the image that root= names", []string{
 			"wget -S -O /dev/null '" + cmdline.MaskValue(strings.TrimPrefix(root, "live:")) + "'",
 			"free   # it is kept in memory",
@@ -88,7 +88,7 @@ func general(e *StageError, s situation) advice {
 		return advice{"a complete system in the root, mounted at " + rootfs.Target, []string{
 			"ls -l " + rootfs.Target + " " + rootfs.Target + "/sbin/init",
 			"chroot " + rootfs.Target + " /bin/sh",
-			"echo init=/bin/sh >/etc/cmdline.d/fix.conf; exit   # start another program"}}
+			"echo init=/bin/sh >/run/initramfs/cmdline.d/fix.conf; exit   # start another program"}}
 	}
 	return advice{"", []string{
 		"less /run/bareroot/boot.log   # all that happened",

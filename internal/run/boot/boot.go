@@ -10,10 +10,9 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"slices"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"bareroot/api"
@@ -58,6 +57,7 @@ type Boot struct {
 	hooks   *hook.Hooks
 	adopted map[string]string // variables of hooks that are words by now
 	asked   bool              // for more words
+	shell   atomic.Bool       // one of ours is open
 	fips    *fips.Checks
 }
 
@@ -67,10 +67,7 @@ func Main() {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	b.life = ctx
-	// Asked for and dropped, not ignored: an ignored signal would stay ignored
-	// in the root's init.
-	drop := make(chan os.Signal, 1)
-	signal.Notify(drop, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGUSR1, syscall.SIGUSR2)
+	b.signals(ctx)
 	_ = os.Setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
 	b.reaper = console.NewReaper()
 	b.terms = console.NewTerminals()
@@ -114,6 +111,12 @@ func (b *Boot) run(ctx context.Context) {
 	// A machine without hardware randomness gathers its own only while
 	// somebody waits for it, and DHCP's transaction id does not: this does.
 	go func() { _, _ = unix.Getrandom(make([]byte, 1), 0) }() // ends within seconds, whatever happens
+	// A break before the first stage, and how much to say, are known from the
+	// kernel's own words; the whole line is that stage's work.
+	if text, err := os.ReadFile("/proc/cmdline"); err == nil {
+		b.line = cmdline.Parse(string(text), "/proc/cmdline")
+		b.verbosity()
+	}
 	r := Runner{Stages: b.checked(b.stages()), Before: b.shellBefore, Failed: b.failed}
 	if err := r.Run(ctx); err != nil {
 		return

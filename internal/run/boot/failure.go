@@ -9,6 +9,7 @@ import (
 	"bareroot/internal/cmdline"
 	"bareroot/internal/run/console"
 	"bareroot/internal/run/hook"
+	"bareroot/internal/run/rootfs"
 	"bareroot/internal/sys"
 )
 
@@ -79,7 +80,7 @@ func (b *Boot) failed(ctx context.Context, e *StageError) bool {
 		waited = true
 	}
 	if v.Shell {
-		err := b.terms.Shells(ctx, b.reaper, screen(e, b.tried, adv, v.Action))
+		err := b.openShells(ctx, screen(e, b.tried, adv, v.Action))
 		if err == nil && v.Action == "" {
 			b.log.Infof("the shell has ended; stage %s is tried again", e.Stage)
 			b.again()
@@ -136,6 +137,9 @@ func (b *Boot) again() {
 
 func (b *Boot) situation() situation {
 	s := situation{line: b.line, needNet: b.needNetwork(), online: b.up != nil, session: b.session != nil}
+	if root, err := rootfs.Parse(b.line); err == nil {
+		s.netRoot = root.Network()
+	}
 	if b.conf.Server != nil {
 		s.server = b.conf.Server.URL
 	}
@@ -180,7 +184,7 @@ func (b *Boot) shellBefore(ctx context.Context, stage string) {
 		return
 	}
 	text := fmt.Sprintf("%s\nrd.break: a shell before stage %s; exit goes on with the boot\n%s", rule, stage, rule)
-	if err := b.terms.Shells(ctx, b.reaper, text); err != nil {
+	if err := b.openShells(ctx, text); err != nil {
 		b.log.Errorf("rd.break=%s: %v", stage, err)
 	}
 }

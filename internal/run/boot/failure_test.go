@@ -23,16 +23,16 @@ func TestAdvise(t *testing.T) {
 		try   string // one of the commands
 	}{
 		"no root":          {"initqueue", fmt.Errorf("x: %w", rootfs.ErrNone), "", situation{}, "a root:", "fix.conf"},
-		"device":           {"initqueue", errors.New("find root LABEL=x: no device LABEL=x within 30s"), "root=LABEL=x", situation{}, "the device of root=LABEL=x", "blkid"},
+		"device":           {"initqueue", errors.New("find root LABEL=x: not there within 30s: LABEL=x"), "root=LABEL=x", situation{}, "the device of root=LABEL=x", "blkid"},
 		"network":          {"initqueue", errors.New("no network"), "root=live:http://h/x", situation{needNet: true}, "a network", "ip link"},
 		"server":           {"initqueue", errors.New("refused"), "", situation{needNet: true, online: true, server: "http://s"}, "an answer of the server http://s", "wget -O- http://s/"},
-		"image":            {"initqueue", errors.New("404"), "root=live:http://u:geheim@h/x", situation{needNet: true, online: true}, "the image", "http://u:***@h/x"},
+		"image":            {"initqueue", errors.New("404"), "root=live:http://u:geheim@h/x", situation{needNet: true, online: true, netRoot: true}, "the image", "http://u:***@h/x"},
 		"filesystem":       {"mount", errors.New("bad superblock"), "root=/dev/vda", situation{}, "a filesystem on root=/dev/vda", "dmesg"},
 		"init":             {"pre-pivot", errors.New("no init"), "", situation{}, "a complete system", "chroot /sysroot"},
 		"command line":     {"cmdline", errors.New("ip=x"), "", situation{}, "a command line", "/proc/cmdline"},
 		"a hook":           {"pre-mount", &StageError{"pre-mount", &hook.Error{Hook: "/h/x.sh", Stage: "pre-mount", How: "exit code 1"}}, "", situation{}, "/h/x.sh", "sh -x /h/x.sh"},
 		"something else":   {"pre-udev", errors.New("boom"), "", situation{}, "", "boot.log"},
-		"unknown in queue": {"initqueue", errors.New("boom"), "root=LABEL=x", situation{}, "", "dmesg"},
+		"unknown in queue": {"initqueue", errors.New("boom"), "root=nbd:h:1", situation{netRoot: true}, "", "dmesg"},
 	} {
 		c.s.line = cmdline.Parse(c.line, "t")
 		a := advise(&StageError{c.stage, c.err}, c.s)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"syscall"
 
 	"bareroot/internal/cmdline"
@@ -134,9 +133,3 @@ func (b *Boot) stageMountHooks(ctx context.Context) error {
 	return b.stageMount(ctx)
 }
 
-// link makes a symlink where nothing is.
-func link(to, at string) {
-	if _, err := os.Lstat(at); err != nil {
-		_ = os.Symlink(to, at)
-	}
-}

@@ -103,9 +103,7 @@ func (b *Boot) setLine(line cmdline.Line) error {
 	if err := os.WriteFile(linePath, []byte(line.String()+"\n"), 0o600); err != nil {
 		b.log.Warnf("keep the command line for modprobe: %v", err)
 	}
-	b.terms.Only(b.tty())
-	b.log.Quiet = line.Has("quiet") && !line.Bool(false, "rd.info", "rdinfo")
-	b.log.Debug = line.Bool(false, "rd.debug", "rdinitdebug", "rdnetdebug")
+	b.verbosity()
 	for _, w := range line {
 		b.log.Debugf("command line: %s (%s)", w.Masked(), w.Source)
 	}
@@ -125,6 +123,13 @@ func (b *Boot) setLine(line cmdline.Line) error {
 		b.kver = unix.ByteSliceToString(uts.Release[:])
 	}
 	return nil
+}
+
+// verbosity applies what the line says about the console.
+func (b *Boot) verbosity() {
+	b.terms.Only(b.tty())
+	b.log.Quiet = b.line.Has("quiet") && !b.line.Bool(false, "rd.info", "rdinfo")
+	b.log.Debug = b.line.Bool(false, "rd.debug", "rdinitdebug", "rdnetdebug")
 }
 
 // role is what this boot is there to do.

@@ -26,7 +26,7 @@ func mountAll() error {
 			errs = append(errs, err)
 		}
 	}
-	for _, d := range []string{"/tmp", "/run/initramfs", "/run/bareroot", "/etc", "/root", "/sysroot"} {
+	for _, d := range []string{"/tmp", "/run/initramfs", dropDir, "/run/bareroot", "/etc", "/root", "/sysroot"} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			errs = append(errs, fmt.Errorf("make %s: %w", d, err))
 		}
@@ -35,7 +35,11 @@ func mountAll() error {
 	for to, from := range map[string]string{"/dev/fd": "/proc/self/fd", "/dev/stdin": "/proc/self/fd/0", "/dev/stdout": "/proc/self/fd/1", "/dev/stderr": "/proc/self/fd/2"} {
 		_ = os.Symlink(from, to)
 	}
-	_ = os.Symlink("/init", "/usr/sbin/unlock") // for the operator; there is no such program otherwise
+	link("/init", "/usr/sbin/unlock") // for the operator
+	if _, err := os.Stat("/usr/bin/blkid"); err != nil {
+		link("/init", "/usr/sbin/blkid")
+	}
+	link("../bareroot/boot.log", "/run/initramfs/init.log") // dracut's name
 	// Without this the kernel drops lines of a busy writer to its log.
 	_ = os.WriteFile("/proc/sys/kernel/printk_devkmsg", []byte("on\n"), 0)
 	if _, err := os.Stat("/sys/firmware/efi"); err == nil {
@@ -57,5 +61,12 @@ func openConsole() {
 	}
 	if fd > 2 {
 		_ = unix.Close(fd)
+	}
+}
+
+// link makes a symlink where nothing is.
+func link(to, at string) {
+	if _, err := os.Lstat(at); err != nil {
+		_ = os.Symlink(to, at)
 	}
 }

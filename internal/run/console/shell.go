@@ -86,7 +86,7 @@ func (t *Terminals) Shells(ctx context.Context, r *Reaper, screen string) error 
 	for open := len(shells); open > 0; open-- {
 		select {
 		case tty := <-left:
-			if hungUp(tty) {
+			if hungUp(tty.Name()) {
 				errs = append(errs, fmt.Errorf("%s hung up", tty.Name()))
 				continue
 			}
@@ -103,7 +103,14 @@ func (t *Terminals) Shells(ctx context.Context, r *Reaper, screen string) error 
 	return fmt.Errorf("no shell could be kept open: %w", errors.Join(errs...))
 }
 
-func hungUp(tty *os.File) bool {
+// hungUp looks at the terminal anew: what was opened for the shell is hung up
+// by the shell's end.
+func hungUp(name string) bool {
+	tty, err := OpenTTY(strings.TrimPrefix(name, "/dev/"))
+	if err != nil {
+		return true
+	}
+	defer tty.Close()
 	p := []unix.PollFd{{Fd: int32(tty.Fd()), Events: unix.POLLIN}}
 	n, err := unix.Poll(p, 0)
 	return err == nil && n > 0 && p[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0

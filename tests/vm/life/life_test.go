@@ -1,0 +1,119 @@
+// Package life boots ramdisks through their life cycle: stages, hooks, shells,
+// failures, the hand-over to the root and the way back. See docs/hooks.md.
+package life
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"bareroot/internal/cmdline"
+	"bareroot/internal/lab/qemu"
+	"bareroot/tests/vm/vmtest"
+)
+
+func TestMain(m *testing.M) { vmtest.Main(m) }
+
+const (
+	boundBoot = 3 * time.Minute
+	boundStep = 60 * time.Second
+	prompt    = `bareroot:\S*# `
+)
+
+// hook writes a hook and gives the words of "bareroot build" for it.
+func hook(t *testing.T, stage, name, text string) []string {
+	t.Helper()
+	p := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(p, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"--hook", stage, p}
+}
+
+// run types a command into the shell on the console and waits for its end.
+func run(t *testing.T, v *vmtest.VM, command string) {
+	t.Helper()
+	v.Send(command + "; echo end-$((40+2))\n")
+	v.Expect(`end-42`, boundStep)
+}
+
+// TestStages stops before every stage, runs a hook in every stage, and shows
+// what goes from hook to hook and to the root.
+func TestStages(t *testing.T) {
+	t.Parallel()
+	stages := cmdline.Stages[:]
+	var words []string
+	for _, s := range stages {
+		words = append(words, hook(t, s, "10-"+s+".sh", `echo "hook of $BAREROOT_STAGE root=$root fstype=$fstype rflags=$rflags NEWROOT=$NEWROOT seen=$SEEN"
+export SEEN="$SEEN $BAREROOT_STAGE"
+exit 0
+`)...)
+	}
+	words = append(words, hook(t, "initqueue/settled", "10-settled.sh", "[ -b /dev/vda ] && echo \"settled with a disk\" && touch /tmp/settled\n")...)
+	words = append(words, hook(t, "initqueue/finished", "10-finished.sh", "[ -e /tmp/settled ] && [ -e /tmp/go ]\n")...)
+	words = append(words, hook(t, "pre-pivot", "20-program", "#!/bin/sh\necho \"program of $BAREROOT_STAGE with$SEEN\"; echo from-a-hook >$NEWROOT/hooked\n")...)
+	disk := vmtest.MarkerRoot(t, 64<<20, "cat /hooked /run/initramfs/init.log | grep -v Linux; ps -o pid,args | grep -v '\\['")
+	var breaks []string
+	for _, s := range stages {
+		breaks = append(breaks, "rd.break="+s)
+	}
+	v := vmtest.Boot(t, vmtest.Direct(t, vmtest.Ramdisk(t, words...), "root=/dev/vda rw rootflags=noatime rd.break "+strings.Join(breaks, " "), qemu.Disk{Path: disk}))
+	for i, s := range stages {
+		v.Expect(`a shell before stage `+s+`;`, boundBoot)
+		v.Expect(prompt, boundStep)
+		if s == "initqueue" {
+			// Conditions that are not true hold the boot until somebody makes them so.
+			run(t, v, "{ sleep 3; touch /tmp/go; } >/dev/null 2>&1 & true")
+		}
+		v.Send("exit\n")
+		seen := ""
+		if i > 0 {
+			seen = " " + strings.Join(stages[:i], " ")
+		}
+		v.Expect(fmt.Sprintf(`10-%s.sh: hook of %s root=/dev/vda fstype=auto rflags=noatime,rw NEWROOT=/sysroot seen=%s\r?\n`, s, s, seen), boundStep)
+		if s == "initqueue" {
+			v.Expect(`settled with a disk`, boundStep)
+		}
+		if s == "pre-pivot" {
+			v.Expect(`20-program: program of pre-pivot with cmdline pre-udev .*pre-pivot`, boundStep)
+		}
+	}
+	v.Expect(`a shell before stage switch-root;`, boundStep)
+	v.Expect(prompt, boundStep)
+	v.Send("exit\n")
+	v.Expect(vmtest.Marker+` on /dev/vda ext4 rw,noatime\S* pid 1`, boundStep)
+	v.Expect(`from-a-hook`, boundStep)
+	v.Expect(`bareroot: switching to /dev/vda`, boundStep)
+	v.WaitPowerOff(boundStep)
+}
+
+// TestEmergency: a root that is not there. The first screen says so, the
+// operator names another root in the shell, and the boot goes on without a
+// reboot; the report is there for the root.
+func TestEmergency(t *testing.T) {
+	t.Parallel()
+	disk := vmtest.MarkerRoot(t, 64<<20, "cat /run/initramfs/rdsosreport.txt", "mkfs.ext4", "-q", "-F", "-L", "right")
+	v := vmtest.Boot(t, vmtest.Direct(t, vmtest.Ramdisk(t), "root=LABEL=wrong rd.retry=5 cifspass=geheim", qemu.Disk{Path: disk}))
+	v.Expect(`This boot stopped in stage initqueue. What failed:`, boundBoot)
+	v.Expect(`LABEL=wrong.* seen: .*LABEL=right`, boundStep)
+	v.Expect(`What was done before:`, boundStep)
+	v.Expect(`What is missing:\s+the device of root=LABEL=wrong`, boundStep)
+	v.Expect(`Try:\s+blkid`, boundStep)
+	v.Expect(prompt, boundStep)
+	v.Send("blkid\n")
+	v.Expect(`/dev/vda.*right`, boundStep)
+	v.Expect(prompt, boundStep)
+	v.Send("echo root=LABEL=right >/run/initramfs/cmdline.d/fix.conf; exit\n")
+	v.Expect(vmtest.Marker+` on /dev/vda ext4`, boundStep)
+	v.Expect(`\+ bareroot failure`, boundStep)
+	v.Expect(`failed: .*LABEL=wrong`, boundStep)
+	v.Expect(`\+ dmesg`, boundStep)
+	v.WaitPowerOff(boundStep)
+	_, report, _ := strings.Cut(v.Text(), "+ bareroot failure")
+	if strings.Contains(report, "geheim") || !strings.Contains(report, "cifspass=***") {
+		t.Error("the report shows a password, or not where one was")
+	}
+}
