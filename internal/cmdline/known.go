@@ -249,5 +249,4 @@ rd_NO_FSTAB	f				rd.fstab=0
 rd_NO_PLYMOUTH	f				rd.plymouth=0
 rdbreak	t				rd.break
 --	f
-single,s,S,0,1,2,3,4,5,6,7,8,9,emergency,auto	f
 `

@@ -19,11 +19,15 @@ type Word struct {
 	Bare   bool   // written without "="
 	Source string // where it came from, for messages
 	Old    string // what was written, if that was a deprecated or another spelling
+	Arg    bool   // Value stood after "--": an argument of the root's init, and no word
 }
 
 // String is the word as written, without quotes.
 func (w Word) String() string {
-	if w.Bare {
+	switch {
+	case w.Arg:
+		return w.Value
+	case w.Bare:
 		return w.Key
 	}
 	return w.Key + "=" + w.Value
@@ -89,11 +93,21 @@ func quote(w string) string {
 	return w
 }
 
-// Parse reads one source.
-func Parse(s, source string) Line {
+// Parse reads one source. What follows "--" is no word, see Word.Arg.
+func Parse(s, source string) Line { return parseWords(Split(s), source) }
+
+func parseWords(words []string, source string) Line {
 	var l Line
-	for _, w := range Split(s) {
-		l = append(l, parseWord(w, source))
+	args := false
+	for _, w := range words {
+		switch {
+		case args:
+			l = append(l, Word{Value: w, Source: source, Arg: true})
+		case w == "--":
+			args = true
+		case w != "":
+			l = append(l, parseWord(w, source))
+		}
 	}
 	return l
 }
@@ -101,13 +115,7 @@ func Parse(s, source string) Line {
 // FromWords reads words that are split already, such as those of an order, and
 // writes them in their proper spelling.
 func FromWords(words []string, source string) Line {
-	var l Line
-	for _, w := range words {
-		if w != "" {
-			l = append(l, parseWord(w, source))
-		}
-	}
-	return l.Canonical()
+	return parseWords(words, source).Canonical()
 }
 
 func parseWord(w, source string) Word {
@@ -151,7 +159,19 @@ func Merge(locked []string, config Source, stronger ...Source) (Line, []string) 
 			line = append(line, w)
 		}
 	}
-	return line, notices
+	return strongestArgs(line), notices
+}
+
+// strongestArgs keeps the arguments for the root's init of the last source
+// that has some.
+func strongestArgs(l Line) Line {
+	last := ""
+	for _, w := range l {
+		if w.Arg {
+			last = w.Source
+		}
+	}
+	return slices.DeleteFunc(l, func(w Word) bool { return w.Arg && w.Source != last })
 }
 
 // Last is the last word with one of the keys.
@@ -216,11 +236,19 @@ func (l Line) Is(key, value string) bool {
 	return ok && v == value
 }
 
-// String is the line as one text, quoted so that it reads back the same.
+// String is the line as one text, quoted so that it reads back the same;
+// arguments of the root's init stand at its end.
 func (l Line) String() string {
-	words := make([]string, len(l))
-	for i, w := range l {
-		words[i] = quote(w.String())
+	var words, args []string
+	for _, w := range l {
+		if w.Arg {
+			args = append(args, quote(w.String()))
+		} else {
+			words = append(words, quote(w.String()))
+		}
+	}
+	if args != nil {
+		words = append(append(words, "--"), args...)
 	}
 	return strings.Join(words, " ")
 }

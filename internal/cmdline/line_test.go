@@ -170,6 +170,12 @@ func TestBreakAndInitArgs(t *testing.T) {
 	if d := cmp.Diff([]string{"single", "--log", "a=b"}, l.InitArgs()); d != "" {
 		t.Error(d)
 	}
+	// What stands after "--" is for the root's init only, wherever it comes from.
+	l, _ = Merge(nil, Source{Name: "c", Text: "root=a -- conf"}, Source{Name: "p", Text: "root=b 3 -- rdinitdebug root=c"})
+	l = append(l, FromWords([]string{"root=d"}, "order")...)
+	if d := cmp.Diff([]string{"3", "rdinitdebug", "root=c"}, l.InitArgs()); d != "" || l.String() != "root=a root=b 3 root=d -- rdinitdebug root=c" || !l.Is("root", "d") || l.Has("rd.debug") {
+		t.Errorf("%s: %s", l, d)
+	}
 }
 
 func FuzzParse(f *testing.F) {

@@ -53,7 +53,8 @@ func TestCanonical(t *testing.T) {
 		"live_dir=x live_ram=0":            "rd.live.dir=x rd.live.ram=1",
 		"rd_NO_LVM nodmraid rdbreak=mount": "rd.lvm=0 rd.dm=0 rd.break=mount",
 		"rd_LVM_VG=a luks.uuid=b":          "rd.lvm.vg=a rd.luks.uuid=b",
-		"single nomodeset unknown=1":       "single nomodeset unknown=1",
+		"single 3 nomodeset unknown=1":     "single 3 nomodeset unknown=1",
+		"quiet -- rdinitdebug":             "quiet -- rdinitdebug",
 	} {
 		l := Parse(in, "t").Canonical()
 		if l.String() != want {

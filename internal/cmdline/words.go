@@ -253,13 +253,10 @@ func (l Line) Break(stage string) bool {
 // else the words that classic inits know.
 func (l Line) InitArgs() []string {
 	var out []string
-	after := false
 	for _, w := range l {
 		switch {
-		case after:
-			out = append(out, w.String())
-		case w.Bare && w.Key == "--":
-			after = true
+		case w.Arg:
+			out = append(out, w.Value)
 		case w.Bare && slices.Contains([]string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "s", "S", "single", "emergency", "auto"}, w.Key):
 			out = append(out, w.Key)
 		}

@@ -54,13 +54,11 @@ func Explain(line cmdline.Line, role string) Report {
 	all := All()
 	proper := line.Canonical()
 	r := Report{Words: []Word{}, Errors: []string{}, Contradicts: []string{}}
-	after := false
 	for i, w := range line {
-		if after {
+		if w.Arg {
 			r.Words = append(r.Words, Word{Word: w.Masked(), Source: w.Source, State: Works.Text(), Stage: "cleanup", Does: "argument of the root's init"})
 			continue
 		}
-		after = w.Bare && w.Key == "--"
 		r.Words = append(r.Words, explainWord(all, proper, i, w))
 	}
 	r.together(proper)
