@@ -139,10 +139,13 @@ func TestFeatureChoice(t *testing.T) {
 		"program missing": {func(_ *testing.T, _ string, o *Options) { o.AddFeatures = []string{"sshd"} }, "", []string{"sshd", "Debian: openssh-server"}},
 		"module missing":  {func(_ *testing.T, _ string, o *Options) { o.AddFeatures = []string{"bond"} }, "", []string{"bond", "no module bonding"}},
 		"kernel option missing": {func(t *testing.T, root string, o *Options) {
-			put(t, root, "boot/config-6.1.0-10", []byte("CONFIG_INET=y\nCONFIG_RD_ZSTD=y\n# CONFIG_PACKET is not set\n"))
+			put(t, root, "boot/config-6.1.0-10", []byte("CONFIG_BLK_DEV_INITRD=y\nCONFIG_DEVTMPFS=y\nCONFIG_PROC_FS=y\nCONFIG_SYSFS=y\nCONFIG_TMPFS=y\nCONFIG_BINFMT_ELF=y\nCONFIG_INET=y\nCONFIG_RD_ZSTD=y\n# CONFIG_PACKET is not set\n"))
 		}, "", []string{"network", "CONFIG_PACKET", "config-6.1.0-10"}},
+		"kernel that starts nothing": {func(t *testing.T, root string, o *Options) {
+			put(t, root, "boot/config-6.1.0-10", []byte("CONFIG_INET=y\nCONFIG_PACKET=y\nCONFIG_BLK_DEV_INITRD=y\n# CONFIG_DEVTMPFS is not set\n"))
+		}, "", []string{"base", "CONFIG_DEVTMPFS"}},
 		"kernel without 32 bit": {func(t *testing.T, root string, o *Options) {
-			put(t, root, "boot/config-6.1.0-10", []byte("CONFIG_INET=y\nCONFIG_PACKET=y\nCONFIG_RD_ZSTD=y\n# CONFIG_IA32_EMULATION is not set\n"))
+			put(t, root, "boot/config-6.1.0-10", []byte("CONFIG_BLK_DEV_INITRD=y\nCONFIG_DEVTMPFS=y\nCONFIG_PROC_FS=y\nCONFIG_SYSFS=y\nCONFIG_TMPFS=y\nCONFIG_BINFMT_ELF=y\nCONFIG_INET=y\nCONFIG_PACKET=y\nCONFIG_RD_ZSTD=y\n# CONFIG_IA32_EMULATION is not set\n"))
 			o.AddFeatures = []string{"compat32"}
 		}, "", []string{"compat32", "CONFIG_IA32_EMULATION"}},
 		"no 32-bit libraries": {func(_ *testing.T, _ string, o *Options) { o.AddFeatures = []string{"compat32"} }, "", []string{"ld-linux.so.2", "libc6:i386"}},
@@ -308,7 +311,7 @@ func TestFirmwareChoice(t *testing.T) {
 			o.Firmware, o.OmitFirmware = []string{"needed", "extra/*"}, []string{"qed", "same.bin"}
 		}, []string{"extra/x.bin", "helper.bin.xz"}},
 		"kernel without xz": {func(t *testing.T, root string, o *Options) {
-			put(t, root, "boot/config-6.1.0-10", []byte("CONFIG_INET=y\nCONFIG_PACKET=y\nCONFIG_RD_ZSTD=y\n"))
+			put(t, root, "boot/config-6.1.0-10", []byte("CONFIG_BLK_DEV_INITRD=y\nCONFIG_DEVTMPFS=y\nCONFIG_PROC_FS=y\nCONFIG_SYSFS=y\nCONFIG_TMPFS=y\nCONFIG_BINFMT_ELF=y\nCONFIG_INET=y\nCONFIG_PACKET=y\nCONFIG_RD_ZSTD=y\n"))
 			put(t, root, "usr/lib/firmware/helper.bin.xz", compressLike(t, "x.xz", []byte("plain")))
 		}, []string{"helper.bin", "qed/qed_1.bin", "qed/qed_2.bin", "same.bin"}},
 	} {

@@ -184,7 +184,7 @@ func (r *recipe) available(o *Options) error {
 		switch {
 		case why == "":
 			kept = append(kept, w)
-		case w.Level > byDefault:
+		case w.Level > byDefault || w.When == feature.Always:
 			return inputError{fmt.Errorf("feature %s (%s): %s", w.Name, w.Why, why)}
 		default:
 			gone[w.Name] = why

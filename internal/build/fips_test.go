@@ -26,7 +26,7 @@ func TestFIPS(t *testing.T) {
 	kernelSum := fmt.Sprintf("%x", m.Sum(nil))
 	sound := func(t *testing.T) (string, Options) {
 		root, o := sysroot(t)
-		put(t, root, "boot/config-6.1.0-10", []byte("CONFIG_INET=y\nCONFIG_PACKET=y\nCONFIG_RD_ZSTD=y\nCONFIG_CRYPTO_FIPS=y\n"))
+		put(t, root, "boot/config-6.1.0-10", []byte("CONFIG_BLK_DEV_INITRD=y\nCONFIG_DEVTMPFS=y\nCONFIG_PROC_FS=y\nCONFIG_SYSFS=y\nCONFIG_TMPFS=y\nCONFIG_BINFMT_ELF=y\nCONFIG_INET=y\nCONFIG_PACKET=y\nCONFIG_RD_ZSTD=y\nCONFIG_CRYPTO_FIPS=y\n"))
 		put(t, root, "usr/lib/modules/6.1.0-10/modules.builtin", []byte("kernel/drivers/virtio/virtio.ko\nkernel/crypto/tcrypt.ko\n"))
 		put(t, root, "usr/lib/modules/6.1.0-10/modules.alias", []byte("alias crypto-crc32c crc32c_generic\nalias crc32c crc32c_generic\n"))
 		put(t, root, "usr/lib64/libx.so.1.2", lib)
@@ -62,7 +62,7 @@ func TestFIPS(t *testing.T) {
 		"no check value":  {func(root string) { put(t, root, "usr/lib64/fipscheck/libx.so.1.hmac", []byte("none\n")) }, []string{"fipscheck/libx.so.1.hmac"}},
 		"kernel changed":  {func(root string) { put(t, root, "boot/vmlinuz-6.1.0-10", []byte("other")) }, []string{"vmlinuz-6.1.0-10", "check value"}},
 		"no FIPS mode": {func(root string) {
-			put(t, root, "boot/config-6.1.0-10", []byte("CONFIG_INET=y\nCONFIG_PACKET=y\nCONFIG_RD_ZSTD=y\n"))
+			put(t, root, "boot/config-6.1.0-10", []byte("CONFIG_BLK_DEV_INITRD=y\nCONFIG_DEVTMPFS=y\nCONFIG_PROC_FS=y\nCONFIG_SYSFS=y\nCONFIG_TMPFS=y\nCONFIG_BINFMT_ELF=y\nCONFIG_INET=y\nCONFIG_PACKET=y\nCONFIG_RD_ZSTD=y\n"))
 		}, []string{"CONFIG_CRYPTO_FIPS"}},
 		"no tests":       {func(root string) { put(t, root, "usr/lib/modules/6.1.0-10/modules.builtin", nil) }, []string{"no module tcrypt"}},
 		"kernel without": {func(root string) { os.Remove(filepath.Join(root, "boot/.vmlinuz-6.1.0-10.hmac")) }, nil},

@@ -173,7 +173,7 @@ func TestCompressions(t *testing.T) {
 			t.Error("the archive did not come back")
 		})
 	}
-	put(t, root, "boot/config-6.1.0-10", []byte("CONFIG_INET=y\nCONFIG_PACKET=y\nCONFIG_RD_GZIP=y\nCONFIG_RD_XZ=y\n"))
+	put(t, root, "boot/config-6.1.0-10", []byte("CONFIG_BLK_DEV_INITRD=y\nCONFIG_DEVTMPFS=y\nCONFIG_PROC_FS=y\nCONFIG_SYSFS=y\nCONFIG_TMPFS=y\nCONFIG_BINFMT_ELF=y\nCONFIG_INET=y\nCONFIG_PACKET=y\nCONFIG_RD_GZIP=y\nCONFIG_RD_XZ=y\n"))
 	for how, used := range map[string]string{"": "gzip", "best": "gzip", "zstd": "gzip", "xz": "xz", "lz4": "gzip", "none": ""} {
 		o := o
 		o.Compress = how
