@@ -134,7 +134,7 @@ rd.hostonly	b		1
 fips	c	0,1	0
 rd.fips.skipkernel	b		0
 rd.cmdline	c	ask
-rd.shutdown.timeout.umount	n		90	-
+rd.shutdown.timeout.umount	n		90
 rd.memdebug	n	0..5	0
 rd.udev.log_level;rd.udev.log_priority,rd.udev.log-priority	t
 rd.udev.info;rdudevinfo	b

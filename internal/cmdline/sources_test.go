@@ -75,5 +75,8 @@ func TestNotYet(t *testing.T) {
 		if (len(got) == 1) != r.NotYet {
 			t.Errorf("%s: %v", r.Name, got)
 		}
+		if got := NotYet(Line{{Key: r.Name, Value: "0"}}); r.Type == Bool && got != nil {
+			t.Errorf("%s=0: %v", r.Name, got)
+		}
 	}
 }

@@ -138,12 +138,13 @@ func Check(l Line) []string {
 	return out
 }
 
-// NotYet names the words of a line that are understood but not carried out.
+// NotYet names the words of a line that are understood but not carried out. A
+// word that switches such a thing off asks for nothing.
 func NotYet(l Line) []string {
 	var out []string
 	table := rules()
 	for _, w := range l {
-		if r, ok := table[w.Key]; ok && r.NotYet && !slices.Contains(out, w.Masked()) {
+		if r, ok := table[w.Key]; ok && r.NotYet && (r.Type != Bool || Line{w}.Bool(true, w.Key)) && !slices.Contains(out, w.Masked()) {
 			out = append(out, w.Masked())
 		}
 	}

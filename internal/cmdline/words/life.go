@@ -18,7 +18,7 @@ var driverWords = []Def{
 }
 
 var lifeWords = []Def{
-	{Name: "rd.break", Type: Choice, Choices: append(slices.Clone(cmdline.Stages[:]), "pre-shutdown", "shutdown"), Repeat: true, Stage: "any", From: "dracut", Meaning: "open a shell before that stage; bare: before the switch to the root", Why: "dracut 059 looks at the last one only; here, as in ng, each counts. pre-shutdown and shutdown do nothing yet"},
+	{Name: "rd.break", Type: Choice, Choices: append(slices.Clone(cmdline.Stages[:]), "pre-shutdown", "shutdown"), Repeat: true, Stage: "any", From: "dracut", Meaning: "open a shell before that stage; bare: before the switch to the root", Why: "dracut 059 looks at the last one only; here, as in ng, each counts"},
 	{Name: "rd.shell", Old: []string{"rdshell"}, Type: Bool, Default: "1", Stage: "any", From: "dracut", Meaning: "0: no shell on failure; given as 1: a shell at once, also on a machine with a server"},
 	{Name: "rd.emergency", Type: Choice, Choices: []string{"reboot", "poweroff", "halt"}, Default: "reboot", Stage: "any", From: "dracut", Meaning: "what follows a failure when no shell is opened, or when it ends"},
 	{Name: "bareroot.emergency.delay", Type: Number, Default: "60", Stage: "any", From: "bareroot", Meaning: "seconds before that action; a key on the console opens a shell instead unless rd.shell=0"},
@@ -32,7 +32,7 @@ var lifeWords = []Def{
 	{Name: "fips", Type: Choice, Choices: []string{"0", "1"}, Default: "0", Stage: "pre-pivot", From: "kernel, dracut", Meaning: "1: test the ciphers and check the kernel's image, or refuse to boot"},
 	{Name: "rd.fips.skipkernel", Type: Bool, Default: "0", Stage: "pre-pivot", From: "dracut", Meaning: "the kernel's image is not checked"},
 	{Name: "rd.cmdline", Type: Choice, Choices: []string{"ask"}, Stage: "cmdline", From: "dracut", Meaning: "ask on the console for more words"},
-	{Name: "rd.shutdown.timeout.umount", Type: Number, Default: "90", Stage: "shutdown", Status: NotYet, From: "dracut ng", Meaning: "seconds until processes that hold a mount at shutdown are killed"},
+	{Name: "rd.shutdown.timeout.umount", Type: Number, Default: "90", Stage: "shutdown", From: "dracut ng", Meaning: "seconds until processes that hold a mount at shutdown are killed"},
 	{Name: "rd.memdebug", Type: Number, Max: 5, Default: "0", Stage: "any", Status: NoUse, From: "dracut", Meaning: "memory use at each stage", Why: "the log has the free memory at the end"},
 	{Name: "rd.udev.log_level", Old: []string{"rd.udev.log_priority", "rd.udev.log-priority"}, Type: Text, Stage: "pre-udev", Status: NoUse, From: "dracut", Meaning: "udev's log level", Why: noUdev},
 	{Name: "rd.udev.info", Old: []string{"rdudevinfo"}, Type: Bool, Stage: "pre-udev", Status: NoUse, From: "dracut 059", Meaning: "udev's log level", Why: noUdev},
