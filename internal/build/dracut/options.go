@@ -108,7 +108,7 @@ func options() []option {
 		{Long: []string{"hostonly-i18n"}, Var: "i18n_install_all", Value: "no", Standing: noted, Here: hereI18n},
 		{Long: []string{"no-hostonly-i18n"}, Var: "i18n_install_all", Value: "yes", Standing: noted, Here: hereI18n},
 		{Long: []string{"hostonly-nics"}, Arg: "LIST", Var: "hostonly_nics", How: add, Standing: noted, Here: "with -H the drivers of all network cards of this machine are in"},
-		{Long: []string{"persistent-policy"}, Arg: "P", Var: "persistent_policy", Standing: noted, Here: "devices are named by the UUID of what is on them, where there is one"},
+		{Long: []string{"persistent-policy"}, Arg: "P", Var: "persistent_policy", Here: "with -H: the root is named by its link in /dev/disk/P, or in /dev/mapper with P mapper, if it has one; otherwise by UUID"},
 		{Long: []string{"fstab"}, Var: "use_fstab", Value: "yes", Standing: noted, Here: "with -H the mounted filesystems and fstab are both read"},
 		{Long: []string{"add-fstab"}, Arg: "F", Var: "add_fstab", How: add, Here: "F is appended to etc/fstab in the ramdisk; init mounts nothing of it yet"},
 		{Long: []string{"mount"}, Arg: "LINE", Var: "fstab_lines", How: line, Here: "\"DEV MP FS OPTS [FREQ PASS]\" or \"MP\" in etc/fstab, and the filesystem's module; init mounts nothing of it yet"},

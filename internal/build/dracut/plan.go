@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"bareroot/internal/build"
+	"bareroot/internal/build/host"
 )
 
 // Machine is what a plan asks of the machine it runs on.
@@ -30,6 +31,7 @@ type Plan struct {
 
 	ShowModules bool
 	PrintSize   bool
+	Policy      string // how the root's device is named with hostonly
 	Loginstall  string // folder for the list of what was taken from the host
 
 	Vars Vars // all variables, joined
@@ -170,10 +172,31 @@ func (p *Plan) hostonly(a *Args, _ Machine) error {
 		return fmt.Errorf("hostonly mode %q: there are sloppy and strict", mode)
 	}
 	o.NoHostCmdline = o.Hostonly && v.text("hostonly_cmdline") == "no"
-	if policy := v.text("persistent_policy"); policy != "" && policy != "mapper" && !isDir("/dev/disk/"+policy) {
-		p.notice("--persistent-policy %s: there is no folder /dev/disk/%s", policy, policy)
+	p.Policy = v.text("persistent_policy")
+	if folder := "/dev/disk/" + p.Policy; p.Policy != "" && p.Policy != "mapper" && !isDir(folder) {
+		p.notice("--persistent-policy %s: there is no folder %s", p.Policy, folder)
+	}
+	if o.Hostonly && p.Policy != "" && !o.NoHostCmdline {
+		words, err := p.HostWords()
+		if err != nil {
+			return err
+		}
+		o.NoHostCmdline = true
+		p.extra("etc/cmdline.d/20-host.conf", "command line of this machine's root", strings.Join(words, " ")+"\n")
 	}
 	return nil
+}
+
+// HostWords are the words by which this machine's root is found.
+func (p *Plan) HostWords() ([]string, error) {
+	h, err := host.Read("/")
+	if err != nil {
+		return nil, err
+	}
+	if p.Policy == "" {
+		return h.Cmdline(), nil
+	}
+	return byPolicy(h.Cmdline(), p.Policy, "/dev"), nil
 }
 
 // kernel is which one, and where its modules and firmware are.

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"bareroot/internal/build"
-	"bareroot/internal/build/host"
 	"bareroot/internal/human"
 )
 
@@ -75,11 +74,11 @@ func (e Env) one(ctx context.Context, a *Args, c *Conf) int {
 	defer log.close()
 	switch {
 	case a.Wants("print_cmdline"):
-		h, err := host.Read("/")
+		words, err := p.HostWords()
 		if err != nil {
 			return e.fail(log, p.Level, err)
 		}
-		fmt.Fprintln(e.Stdout, strings.Join(h.Cmdline(), " "))
+		fmt.Fprintln(e.Stdout, strings.Join(words, " "))
 		return 0
 	case a.Wants("printconfig"):
 		for _, n := range slices.Sorted(maps.Keys(p.Vars)) {
