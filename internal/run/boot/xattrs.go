@@ -14,8 +14,8 @@ import (
 )
 
 // setXattrs sets the extended attributes that the ramdisk's archive could not
-// hold. With root= on the command line kernels before 6.7 unpack a ramdisk into
-// ramfs, which keeps none.
+// hold. With root= on the command line the kernel unpacks a ramdisk into ramfs,
+// which keeps none.
 func (b *Boot) setXattrs() {
 	text, err := os.ReadFile(rdconf.XattrsPath)
 	if errors.Is(err, fs.ErrNotExist) {
