@@ -307,7 +307,7 @@ func (a *assembler) modules(ctx context.Context, s *segmentWriter) (map[string][
 	source := newModuleSource(a.o, a.r)
 	source.open(a.o, a.r)
 	firmware, err := a.packModules(ctx, source, s)
-	source.close(err == nil)
+	source.close()
 	if err != nil {
 		return nil, err
 	}

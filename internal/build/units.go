@@ -160,13 +160,10 @@ func (s *moduleSource) open(o *Options, r *recipe) {
 	}
 }
 
-// close ends the use of the cache; what was made is kept if all went well.
-func (s *moduleSource) close(well bool) {
-	if well {
-		s.packed.Commit(s.pack)
-	} else {
-		s.packed.Abort()
-	}
+// close ends the use of the cache. What was made is kept, also by a build that
+// was interrupted: it is right by itself, and may have been a minute's work.
+func (s *moduleSource) close() {
+	s.packed.Commit(s.pack)
 	s.pack.Close()
 }
 

@@ -32,9 +32,7 @@ const (
 // goroutines.
 type Pack struct {
 	f    *os.File
-	path string
 	rows map[[32]byte]row
-	size int64
 }
 
 type row struct {
@@ -96,7 +94,7 @@ func openPack(path string, id [32]byte) (_ *Pack, err error) {
 	if string(header(id, table)) != string(head[:headerSize]) {
 		return nil, errDamaged
 	}
-	p := &Pack{f: f, path: path, rows: make(map[[32]byte]row, len(table)/rowSize), size: fi.Size()}
+	p := &Pack{f: f, rows: make(map[[32]byte]row, len(table)/rowSize)}
 	for b := table; len(b) > 0; b = b[rowSize:] {
 		n := binary.LittleEndian.Uint64
 		r := row{int64(n(b[32:])), int64(n(b[40:])), n(b[48:])}
@@ -131,8 +129,7 @@ func (p *Pack) Get(name [32]byte, buf []byte) ([]byte, bool) {
 		return nil, false
 	}
 	if sum64(b) != r.sum {
-		os.Remove(p.path) // it stays a miss
-		return nil, false
+		return nil, false // the next pack has it again; the others are still good
 	}
 	return b, true
 }
