@@ -50,7 +50,7 @@ func (f *fileOutput) begin() (target, error) {
 	if err != nil {
 		return nil, plain(err)
 	}
-	f.join = &joiner{dir: f.work.path, file: file, memory: 16 << 20}
+	f.join = &joiner{dir: f.work.path, file: file, memory: 8 << 20}
 	return f.join, nil
 }
 
