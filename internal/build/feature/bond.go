@@ -3,7 +3,7 @@ package feature
 var bond = Info{
 	Name:     "bond",
 	Aliases:  []string{"bonding"},
-	About:    "the bonding module. init understands bond= and does not carry it out yet",
+	About:    "the bonding module: bond=, and team= as a bond",
 	When:     Named,
 	Needs:    []string{"network"},
 	Required: []string{"bonding"},

@@ -3,7 +3,7 @@ package feature
 var bridge = Info{
 	Name:     "bridge",
 	Aliases:  []string{"brctl"},
-	About:    "the bridge module. init understands bridge= and does not carry it out yet",
+	About:    "the bridge module: bridge=",
 	When:     Named,
 	Needs:    []string{"network"},
 	Modules:  []string{"stp", "llc"},

@@ -1,15 +1,10 @@
 package feature
 
+// team has no teamd: init makes a bond with the mode that does the same.
 var team = Info{
 	Name:    "team",
 	Aliases: []string{"teamd"},
-	About:   "the team network driver and teamd. init understands team= and does not carry it out yet",
+	About:   "team=, which init makes as a bond with the equal mode (there is no teamd in the ramdisk)",
 	When:    Named,
-	Needs:   []string{"network"},
-	Binaries: []Binary{
-		{Name: "teamd", Package: "libteam-utils", Optional: true},
-		{Name: "teamnl", Package: "libteam-utils", Optional: true},
-	},
-	Modules:  []string{"=drivers/net/team"},
-	Required: []string{"team"},
+	Needs:   []string{"bond"},
 }

@@ -3,7 +3,7 @@ package feature
 var vlan = Info{
 	Name:     "vlan",
 	Aliases:  []string{"8021q"},
-	About:    "VLANs (802.1Q). init understands vlan= and does not carry it out yet",
+	About:    "VLANs (802.1Q): vlan=",
 	When:     Named,
 	Needs:    []string{"network"},
 	Required: []string{"8021q"},

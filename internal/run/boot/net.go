@@ -3,6 +3,7 @@ package boot
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -54,6 +55,19 @@ func (b *Boot) netLimits() netconf.Limits {
 	}
 	l.Retries = b.line.Int(l.Retries, 1, 1000, "rd.net.dhcp.retry")
 	return l
+}
+
+// handOverNetwork leaves the network to the root.
+func (b *Boot) handOverNetwork() {
+	on := ""
+	if f, err := os.Open("/proc/self/mountinfo"); err == nil {
+		on = remote(f, "/sys")
+		f.Close()
+	}
+	if on != "" {
+		b.log.Infof("%s hangs on the network: the root is told to keep it as it is", on)
+	}
+	b.network.HandOver(rootfs.Target, on != "")
 }
 
 // loadModule loads a module by name, if this kernel has it as one.

@@ -43,6 +43,10 @@ func (b *Boot) stageCleanup(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Without it the root runs well and only goes down less tidily.
+	if err := b.keepForShutdown(); err != nil {
+		b.log.Warnf("%v", err)
+	}
 	b.log.Infof("switching to %s: %s %.2f s after start", b.root.Describe(), init, time.Since(b.start).Seconds())
 	if b.order != nil {
 		b.report.Order(b.order, api.Event{Kind: api.EventState, State: api.StateDone, Phase: "root", Message: "runs " + b.root.Describe()})
@@ -84,9 +88,11 @@ func (b *Boot) handOver() (err error, final bool) {
 		b.devices = nil
 	}
 	if b.network != nil {
+		b.handOverNetwork()
 		b.network.Close()
 		b.network = nil
 	}
+	killOthers(b.life, b.log)
 	b.asker.Close()
 	// The secret of this boot is not the root's.
 	_ = os.Remove(rdconf.SessionPath)
