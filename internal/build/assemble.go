@@ -5,14 +5,18 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"bareroot/internal/bootset"
+	"bareroot/internal/kmod"
 )
 
 // target is where an output wants a part's bytes; the closer ends the part.
@@ -253,6 +257,10 @@ func (r *recipe) moduleTree() ([]item, error) {
 	indexes, err := r.index.Subset(paths, r.moduleName)
 	if err != nil {
 		return nil, err
+	}
+	// Init reads the text; programs with kmod's library read nothing else.
+	if slices.ContainsFunc(r.tools, func(it item) bool { return strings.HasPrefix(path.Base(it.Path), "libkmod.so") }) {
+		maps.Copy(indexes, kmod.Binary(indexes))
 	}
 	tree = withParents(append(tree, indexItems(root, indexes)...))
 	return slices.DeleteFunc(tree, func(it item) bool { return it.Why == "" }), nil

@@ -296,6 +296,28 @@ func TestDistroTools(t *testing.T) {
 	}
 }
 
+// TestBinaryIndexes: only where a program's library reads them.
+func TestBinaryIndexes(t *testing.T) {
+	root, o := sysroot(t)
+	put(t, root, "usr/lib64/libkmod.so.2", fakeELF(62, false, "", "kmod"))
+	for _, install := range [][]string{nil, {"/usr/lib64/libkmod.so.2"}} {
+		o.Install = install
+		var got []string
+		for _, f := range explained(t, o) {
+			if strings.HasSuffix(f.Path, ".bin") && f.Segment == "modules" {
+				got = append(got, filepath.Base(f.Path))
+			}
+		}
+		var want []string
+		if install != nil {
+			want = []string{"modules.alias.bin", "modules.builtin.bin", "modules.dep.bin"}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
 // TestFirmwareChoice: which of the sysroot's firmware comes in, and in a form
 // that the kernel can load.
 func TestFirmwareChoice(t *testing.T) {
