@@ -59,10 +59,11 @@ func (p *Plan) compress(a *Args, m Machine) error {
 }
 
 // files are those that the user names, and those that options stand for.
-func (p *Plan) files(a *Args, _ Machine) error {
+func (p *Plan) files(a *Args, m Machine) error {
 	v, o := p.Vars, &p.Build
-	o.Install = append(o.Install, p.glob(v.list("install_items"))...)
-	o.InstallOptional = p.glob(append(v.list("install_optional_items"), v.list("fscks")...))
+	search := filepath.SplitList(m.Getenv("DRACUT_INSTALL_PATH"))
+	o.Install = append(o.Install, p.named(v.list("install_items"), search)...)
+	o.InstallOptional = p.named(append(v.list("install_optional_items"), v.list("fscks")...), search)
 	for _, inc := range a.Include {
 		o.Include = append(o.Include, build.Include{Src: inc[0], Dst: inc[1]})
 	}
@@ -85,6 +86,28 @@ func (p *Plan) files(a *Args, _ Machine) error {
 		o.Install, o.InstallOptional = nil, nil
 	}
 	return nil
+}
+
+// named are files and programs by what they are called: patterns stand for all
+// that they match, and names for what is found in the folders to search, if any
+// are given.
+func (p *Plan) named(words, search []string) []string {
+	if len(search) == 0 {
+		return p.glob(words)
+	}
+	var out []string
+	for _, w := range words {
+		n := len(out)
+		for _, d := range search {
+			if fi, err := os.Stat(filepath.Join(p.Build.Sysroot, d, w)); !strings.Contains(w, "/") && err == nil && fi.Mode().IsRegular() {
+				out = append(out, path.Join("/", d, w))
+			}
+		}
+		if len(out) == n {
+			out = append(out, w)
+		}
+	}
+	return p.glob(out)
 }
 
 // glob lets paths with * ? [ match files below the sysroot, as a shell would.

@@ -62,6 +62,11 @@ func NewPlan(a *Args, c *Conf, m Machine) (*Plan, error) {
 	if a.Rebuild() != "" && p.samefile(a.Rebuild(), a.Output) {
 		p.Force = true
 	}
+	for _, name := range overrides {
+		if m.Getenv(name) != "" {
+			p.notice("%s in the environment has no effect: no such program is run", name)
+		}
+	}
 	for _, step := range []func(*Args, Machine) error{
 		p.hostonly, p.kernel, p.modules, p.drivers, p.compress, p.files, p.etc, p.metadata, p.output,
 	} {
@@ -71,6 +76,12 @@ func NewPlan(a *Args, c *Conf, m Machine) (*Plan, error) {
 	}
 	return p, nil
 }
+
+// overrides are the variables of the environment that name programs for dracut
+// to run in place of others.
+var overrides = [...]string{"DRACUT_INSTALL", "DRACUT_LDCONFIG", "DRACUT_LDD", "DRACUT_TESTBIN", "DRACUT_CP", "DRACUT_COMPRESS_BZIP2", "DRACUT_COMPRESS_CAT",
+	"DRACUT_COMPRESS_GZIP", "DRACUT_COMPRESS_LBZIP2", "DRACUT_COMPRESS_LZ4", "DRACUT_COMPRESS_LZMA", "DRACUT_COMPRESS_LZOP", "DRACUT_COMPRESS_PIGZ", "DRACUT_COMPRESS_XZ",
+	"DRACUT_COMPRESS_ZSTD"}
 
 // notice adds a line for the user, once.
 func (p *Plan) notice(format string, args ...any) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -200,6 +201,16 @@ func TestEnvironment(t *testing.T) {
 	p, err = plan(t, t.TempDir(), "", []string{"-k", "/x/y"}, map[string]string{"DRACUT_KMODDIR_OVERRIDE": "1"})
 	if err != nil || p.Build.ModulesDir != "/x/y" {
 		t.Errorf("DRACUT_KMODDIR_OVERRIDE: %v", err)
+	}
+	root := t.TempDir()
+	put(t, root, "opt/x/ls", "")
+	put(t, root, "opt/y/ls", "")
+	p, err = plan(t, root, "", []string{"--install", "ls cat /bin/ls"}, map[string]string{"DRACUT_INSTALL_PATH": "/opt/x:/opt/y", "DRACUT_LDD": "ldd"})
+	if err != nil || !slices.Equal(p.Build.Install, []string{"/opt/x/ls", "/opt/y/ls", "cat", "/bin/ls"}) {
+		t.Errorf("DRACUT_INSTALL_PATH: %v, %v", p.Build.Install, err)
+	}
+	if !slices.Contains(p.Notices, "DRACUT_LDD in the environment has no effect: no such program is run") {
+		t.Errorf("DRACUT_LDD: %q", p.Notices)
 	}
 }
 
