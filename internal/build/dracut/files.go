@@ -63,7 +63,11 @@ func (p *Plan) files(a *Args, m Machine) error {
 	v, o := p.Vars, &p.Build
 	search := filepath.SplitList(m.Getenv("DRACUT_INSTALL_PATH"))
 	o.Install = append(o.Install, p.named(v.list("install_items"), search)...)
-	o.InstallOptional = p.named(append(v.list("install_optional_items"), v.list("fscks")...), search)
+	optional := v.list("install_optional_items")
+	if !v.yes("nofscks") {
+		optional = append(optional, v.list("fscks")...)
+	}
+	o.InstallOptional = p.named(optional, search)
 	for _, inc := range a.Include {
 		o.Include = append(o.Include, build.Include{Src: inc[0], Dst: inc[1]})
 	}

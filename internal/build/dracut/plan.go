@@ -314,7 +314,16 @@ func (p *Plan) modules(*Args, Machine) error {
 	if o.Features == nil && len(v.list("dracutmodules")) > 0 && !slices.Contains([]string{"all", "auto"}, v.list("dracutmodules")[0]) {
 		o.Features = []string{"base"} // an exclusive set all of whose members need nothing
 	}
-	o.OmitFeatures, o.OmitDrivers = unwanted(v.list("omit_dracutmodules"))
+	omit := v.list("omit_dracutmodules")
+	// dracut's default set has the checks of filesystems (fs-lib), all or those
+	// that fscks names.
+	switch {
+	case v.yes("nofscks"), len(v.list("fscks")) > 0:
+		omit = append(omit, "fs-lib")
+	case o.Features == nil && !slices.Contains(omit, "fs-lib"):
+		o.AddFeatures = compact(append(o.AddFeatures, "fsck"))
+	}
+	o.OmitFeatures, o.OmitDrivers = unwanted(omit)
 	o.OmitFeatures = slices.DeleteFunc(o.OmitFeatures, func(n string) bool { return slices.Contains(o.ForceFeatures, n) })
 	return nil
 }

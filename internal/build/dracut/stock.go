@@ -77,7 +77,7 @@ func stockModules() []stock {
 		{Name: "dracut-systemd", NN: 98, Nothing: noSystemd}, {Name: "ecryptfs", NN: 98}, {Name: "integrity", NN: 98},
 		{Name: "pollcdrom", NN: 98, Nothing: "a disc that is in the drive when its driver loads is seen, and a drive is not asked again later"},
 		{Name: "selinux", NN: 98}, {Name: "syslog", NN: 98, Nothing: "bareroot-init keeps the boot's log"}, {Name: "usrmount", NN: 98},
-		{Name: "base", NN: 99}, {Name: "fs-lib", NN: 99}, {Name: "img-lib", NN: 99}, {Name: "initqueue", NN: 99}, {Name: "shutdown", NN: 99},
+		{Name: "base", NN: 99}, {Name: "fs-lib", NN: 99, Feature: "fsck"}, {Name: "img-lib", NN: 99}, {Name: "initqueue", NN: 99}, {Name: "shutdown", NN: 99},
 		{Name: "memstrack", NN: 99, Nothing: "the use of memory is not traced"},
 		{Name: "squash", NN: 99, Nothing: hereSquash}, {Name: "squash-lib", NN: 99, Nothing: hereSquash},
 		{Name: "squash-squashfs", NN: 99, Nothing: hereSquash}, {Name: "squash-erofs", NN: 99, Nothing: hereSquash},
@@ -142,7 +142,7 @@ func (w *wanted) wants(names []string) error {
 // a feature here (dash of the shell, systemd-networkd of the network) does not
 // take the whole with it, and one that is not here is left out already.
 func unwanted(names []string) (features, drivers []string) {
-	whole := map[string]string{"url-lib": "url", "i18n": "keymap", "console-setup": "keymap", "busybox": "shell", "ssh-server": "sshd", "overlay-root": "overlayfs"}
+	whole := map[string]string{"fs-lib": "fsck", "url-lib": "url", "i18n": "keymap", "console-setup": "keymap", "busybox": "shell", "ssh-server": "sshd", "overlay-root": "overlayfs"}
 	for _, n := range names {
 		f, ok := feature.Find(orElse(whole[n], n))
 		switch {
@@ -204,6 +204,11 @@ func stockName(f feature.Info) string {
 	for _, n := range append([]string{f.Name}, f.Aliases...) {
 		if _, ok := findStock(n); ok && !(f.Role != "") {
 			return n
+		}
+	}
+	for _, st := range stockModules() {
+		if st.Feature == f.Name {
+			return st.Name
 		}
 	}
 	return f.Name

@@ -62,7 +62,6 @@ func variables() []variable {
 		{Name: "tmpdir"}, {Name: "parallel"},
 		{Name: "noimageifnotneeded", Note: "the ramdisk is always needed: its init finds and checks the root", Quiet: "no"},
 		{Name: "enhanced_cpio", Note: "files are read once, straight into the archive", Quiet: "no"},
-		{Name: "nofscks", Note: "no filesystem checker is put in unless fscks names it", Quiet: "no"},
 		{Name: "hostonly_default_device", Note: "with hostonly, what is under /, swap and the mounts of the boot is always in: the ramdisk can do more, not less", Quiet: "yes"},
 		{Name: "use_fstab", Note: "with hostonly the mounted filesystems and fstab are both read", Quiet: "no"},
 		{Name: "add_device", Note: "init brings up every device that it has a driver for; with hostonly, name the driver in add_drivers"},
