@@ -1,6 +1,7 @@
 // bareroot-init is PID 1 of every ramdisk. Under the name modprobe it loads
 // kernel modules, for the kernel and for people; as unlock it answers what the
-// boot asks, such as the passphrase of a disk.
+// boot asks, such as the passphrase of a disk; as blkid it says what is on disks; as
+// shutdown, run by the root's init, it takes the root apart.
 package main
 
 import (
@@ -20,6 +21,10 @@ func main() {
 		os.Exit(boot.Modprobe(os.Args[1:]))
 	case "blkid":
 		os.Exit(boot.Blkid(os.Args[1:], os.Stdout, os.Stderr))
+	case "shutdown":
+		if os.Getpid() == 1 {
+			boot.Shutdown(os.Args[1:])
+		}
 	case "unlock":
 		os.Exit(unlock())
 	}

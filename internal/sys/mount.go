@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,6 +37,18 @@ func Mount(source, target, fstype, opts string) error {
 	}
 	if err := unix.Mount(source, target, fstype, flags, strings.Join(data, ",")); err != nil {
 		return fmt.Errorf("mount %s on %s (type %q, options %q): %w", source, target, fstype, opts, err)
+	}
+	return nil
+}
+
+// SwapOff stops swapping to a device or file.
+func SwapOff(path string) error {
+	p, err := unix.BytePtrFromString(path)
+	if err != nil {
+		return fmt.Errorf("stop swapping to %s: %w", path, err)
+	}
+	if _, _, errno := unix.Syscall(unix.SYS_SWAPOFF, uintptr(unsafe.Pointer(p)), 0, 0); errno != 0 {
+		return fmt.Errorf("stop swapping to %s: %w", path, errno)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ const (
 	ActReboot   = "reboot"
 	ActPowerOff = "poweroff"
 	ActHalt     = "halt"
+	ActKexec    = "kexec" // into the kernel that was loaded
 )
 
 // Reboot writes what is cached, unmounts what it can, and ends the kernel's
@@ -37,6 +38,8 @@ func Reboot(action string) error {
 		cmd = unix.LINUX_REBOOT_CMD_POWER_OFF
 	case ActHalt:
 		cmd = unix.LINUX_REBOOT_CMD_HALT
+	case ActKexec:
+		cmd = unix.LINUX_REBOOT_CMD_KEXEC
 	}
 	if err := unix.Reboot(cmd); err != nil {
 		return fmt.Errorf("%s: %w", action, err)

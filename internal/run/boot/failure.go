@@ -131,6 +131,7 @@ func (b *Boot) again() {
 		}
 	}
 	if now := b.line.Masked(); now != old.Masked() {
+		b.stack = nil // what assembles reads its words when it is made
 		b.log.Infof("the command line is now: %s", now)
 	}
 }

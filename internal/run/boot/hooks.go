@@ -132,4 +132,3 @@ func (b *Boot) stageMountHooks(ctx context.Context) error {
 	}
 	return b.stageMount(ctx)
 }
-

@@ -1,0 +1,174 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"bareroot/internal/run/rootfs"
+	"golang.org/x/sys/unix"
+)
+
+// Where the ramdisk waits for the shutdown, and the mark by which hooks ask
+// for it. Both are dracut's.
+const (
+	keepDir  = "/run/initramfs"
+	keepMark = keepDir + "/.need_shutdown"
+)
+
+// notKept is what a shutdown does not need: it runs on the kernel and with the
+// modules that are there.
+var notKept = []string{"usr/lib/modules", "usr/lib/firmware", "usr/bin/bareroot-agent", "sysroot", "tmp", "root", "etc/bareroot/config.json", "usr/lib/bareroot/xattrs.json"}
+
+// keepForShutdown copies the ramdisk to where the root's init finds it when the
+// root is gone, if that is needed.
+func (b *Boot) keepForShutdown() error {
+	why := ""
+	switch {
+	case rootfs.NeedsShutdown(rootfs.Target):
+		why = "the root stands on devices that can only be stopped without it"
+	case b.hooks.Any("pre-shutdown", "shutdown"):
+		why = "it has hooks for the shutdown"
+	default:
+		if _, err := os.Stat(keepMark); err == nil {
+			why = "a hook asks for it (" + keepMark + ")"
+		}
+	}
+	if why == "" {
+		b.log.Debugf("the root needs no ramdisk to shut down")
+		return nil
+	}
+	n, err := copyRamdisk("/", keepDir, notKept)
+	if err == nil {
+		_ = os.Remove(filepath.Join(keepDir, "shutdown"))
+		err = os.Symlink("init", filepath.Join(keepDir, "shutdown"))
+	}
+	if err == nil {
+		err = os.MkdirAll(filepath.Join(keepDir, "oldroot"), 0o755)
+	}
+	if err != nil {
+		return fmt.Errorf("keep the ramdisk for the shutdown: %w", err)
+	}
+	b.log.Infof("%d MiB of the ramdisk stay for the shutdown: %s", (n+1<<19)>>20, why)
+	return nil
+}
+
+// copyRamdisk copies what is on one filesystem, without some paths below from.
+// It gives the bytes of files.
+func copyRamdisk(from, to string, without []string) (int64, error) {
+	var root unix.Stat_t
+	if err := unix.Stat(from, &root); err != nil {
+		return 0, fmt.Errorf("copy %s: %w", from, err)
+	}
+	var total int64
+	links := map[uint64]string{}
+	err := filepath.WalkDir(from, func(p string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, p)
+		if err != nil {
+			return err
+		}
+		var st unix.Stat_t
+		if err := unix.Lstat(p, &st); err != nil {
+			return nil // gone meanwhile
+		}
+		dst := filepath.Join(to, rel)
+		if d.IsDir() {
+			if rel != "." && slices.Contains(without, rel) {
+				return fs.SkipDir
+			}
+			if err := os.MkdirAll(dst, os.FileMode(st.Mode&0o7777)); err != nil {
+				return err
+			}
+			if st.Dev != root.Dev { // a mount: the place for it
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if slices.Contains(without, rel) {
+			return nil
+		}
+		_ = os.Remove(dst)
+		switch st.Mode & unix.S_IFMT {
+		case unix.S_IFLNK:
+			target, err := os.Readlink(p)
+			if err != nil {
+				return err
+			}
+			return os.Symlink(target, dst)
+		case unix.S_IFREG:
+			if st.Nlink > 1 {
+				if first, ok := links[st.Ino]; ok {
+					return os.Link(first, dst)
+				}
+				links[st.Ino] = dst
+			}
+			n, err := copyFile(p, dst, os.FileMode(st.Mode&0o7777))
+			total += n
+			return err
+		}
+		return nil // device nodes are devtmpfs's business
+	})
+	return total, err
+}
+
+func copyFile(from, to string, mode os.FileMode) (int64, error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return 0, err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, mode)
+	if err != nil {
+		return 0, err
+	}
+	n, err := io.Copy(out, in)
+	return n, errors.Join(err, out.Close(), os.Chmod(to, mode))
+}
+
+// mountsBelow lists the mount points below dir in /proc/self/mountinfo's text,
+// the newest first.
+func mountsBelow(mountinfo, dir string) []string {
+	var out []string
+	for _, l := range strings.Split(mountinfo, "\n") {
+		f := strings.Fields(l)
+		if len(f) < 5 {
+			continue
+		}
+		p := unescape(f[4])
+		if p == dir || strings.HasPrefix(p, strings.TrimRight(dir, "/")+"/") {
+			out = append(out, p)
+		}
+	}
+	slices.Reverse(out)
+	return out
+}
+
+// unescape reads the kernel's \040 and the like.
+func unescape(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+3 < len(s) && s[i+1] >= '0' && s[i+1] <= '3' && octal(s[i+2]) && octal(s[i+3]) {
+			b.WriteByte((s[i+1]-'0')<<6 | (s[i+2]-'0')<<3 | (s[i+3] - '0'))
+			i += 3
+			continue
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+func octal(c byte) bool { return c >= '0' && c <= '7' }
