@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"net/netip"
@@ -26,6 +27,9 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
+
+// update writes the golden files.
+var update = flag.Bool("update", false, "write testdata")
 
 // refused is why this host gives us no namespaces; "" if it does.
 var refused string

@@ -1,0 +1,323 @@
+package netconf
+
+import (
+	"io/fs"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"bareroot/internal/cmdline"
+	"github.com/google/go-cmp/cmp"
+)
+
+func someLease() *Lease {
+	return &Lease{Method: "dhcp", Address: prefix("10.1.0.50/24"), Server: netip.MustParseAddr("10.1.0.1"), Gateway: netip.MustParseAddr("10.1.0.254"),
+		DNS: []netip.Addr{netip.MustParseAddr("10.1.0.2")}, Domain: "one.example", Search: []string{"two.example"}, Host: "it's", RootPath: `nfs:"x"` + "\n;reboot",
+		Duration: time.Hour, T1: 30 * time.Minute, T2: 50 * time.Minute, Obtained: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC), Packet: []byte("ack")}
+}
+
+// handOvers are networks as a root gets them.
+func handOvers() map[string]handover {
+	bond := &virtual{kind: "bond", name: "bond0", options: []string{"mode=1", "miimon=100", "arp_ip_target=10.1.0.1,10.1.0.2"}}
+	vlan := &virtual{kind: "vlan", name: "bond0.5", id: 5, phys: "bond0"}
+	static := &Lease{Method: "static", Address: prefix("10.1.0.9/24"), Gateway: netip.MustParseAddr("10.1.0.254"), DNS: []netip.Addr{netip.MustParseAddr("10.1.0.3")}}
+	six := &Lease{Method: "dhcp6", Address: prefix("fd01::100/128"), Duration: time.Hour, DNS: []netip.Addr{netip.MustParseAddr("fd01::53")}}
+	auto := &Lease{Method: "auto6", Address: prefix("fd01::1:2/64")}
+	dns := []netip.Addr{netip.MustParseAddr("192.0.2.53")}
+	route := []LeaseRoute{{prefix("172.16.0.0/12"), netip.MustParseAddr("10.1.0.7")}}
+	return map[string]handover{
+		"dhcp":   {peerDNS: true, needed: true, nics: []handed{{name: "eth0", index: 2, mac: mac0, four: someLease(), byMAC: true, dns: dns, routes: route}}},
+		"both":   {nics: []handed{{name: "eth0", index: 2, mac: mac0, mtu: 9000, four: someLease(), six: six, byMAC: true}}},
+		"static": {peerDNS: true, nics: []handed{{name: "eth0", index: 2, mac: mac0, four: static, six: auto, byMAC: true, routes: route}}},
+		"vlan on bond": {peerDNS: true, needed: true, nics: []handed{{name: "eth0", index: 2, mac: mac0, master: bond}, {name: "bond0", index: 4, mac: mac0, made: bond, vlans: []string{"bond0.5"}},
+			{name: "bond0.5", index: 5, mac: mac0, made: vlan, four: someLease()}}},
+	}
+}
+
+// TestHandOverFiles holds the files to testdata; "go test -update" writes it.
+func TestHandOverFiles(t *testing.T) {
+	for name, h := range handOvers() {
+		var b strings.Builder
+		files := slices.Concat(h.klibc(), h.networkd(), h.networkManager(), h.dhclient(""), []file{h.ifstate()})
+		slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.path, b.path) })
+		for _, f := range files {
+			b.WriteString("== " + f.path + " " + f.mode.String() + "\n" + f.text)
+		}
+		golden := filepath.Join("testdata/handover", strings.ReplaceAll(name, " ", "-")+".txt")
+		if *update {
+			if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(string(want), b.String()); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+}
+
+// TestShell: a shell reads back what was written, whatever it was.
+func TestShell(t *testing.T) {
+	evil := `a'b"c$(reboot)` + "`x`\\ ;\n|"
+	p := filepath.Join(t.TempDir(), "net.conf")
+	if err := os.WriteFile(p, []byte(shell([][2]string{{"ROOTPATH", evil}})), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("sh", "-c", ". "+p+`; printf %s "$ROOTPATH"`).Output()
+	if want := strings.ReplaceAll(evil, "\n", ""); err != nil || string(out) != want {
+		t.Errorf("%q, %v; want %q", out, err, want)
+	}
+}
+
+// TestRootsFiles: what is written into a root, and what is left alone.
+func TestRootsFiles(t *testing.T) {
+	h := handover{resolv: "nameserver 10.1.0.2\n", nics: []handed{{name: "eth0", four: someLease()}}}
+	for name, c := range map[string]struct {
+		there  map[string]string // "->x" is a link, "/" a folder
+		keeper string
+		want   []string
+	}{
+		"nothing there":              {nil, "", []string{"etc/resolv.conf"}},
+		"an empty resolv.conf":       {map[string]string{"etc/resolv.conf": ""}, "", []string{"etc/resolv.conf"}},
+		"somebody's resolv.conf":     {map[string]string{"etc/resolv.conf": "x"}, "", nil},
+		"resolved's link":            {map[string]string{"etc/resolv.conf": "->../run/systemd/resolve/stub-resolv.conf"}, "", nil},
+		"NetworkManager":             {map[string]string{"etc/systemd/system/multi-user.target.wants/NetworkManager.service": "->x"}, "NetworkManager", nil},
+		"networkd":                   {map[string]string{"usr/lib/systemd/system/multi-user.target.wants/systemd-networkd.service": "->x"}, "systemd-networkd", nil},
+		"clients of DHCP":            {map[string]string{"etc/resolv.conf": "x", "var/lib/dhcp": "/", "var/lib/dhcpcd": "/"}, "", []string{"var/lib/dhcp/dhclient.eth0.leases", "var/lib/dhcpcd/eth0.lease"}},
+		"a lease that it had before": {map[string]string{"etc/resolv.conf": "x", "var/lib/dhcp/dhclient.eth0.leases": "old"}, "", nil},
+	} {
+		root := t.TempDir()
+		for p, text := range c.there {
+			p = filepath.Join(root, p)
+			err := os.MkdirAll(filepath.Dir(p), 0o755)
+			if target, link := strings.CutPrefix(text, "->"); link && err == nil {
+				err = os.Symlink(target, p)
+			} else if text == "/" && err == nil {
+				err = os.Mkdir(p, 0o755)
+			} else if err == nil {
+				err = os.WriteFile(p, []byte(text), 0o644)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := keeperOf(root); got != c.keeper {
+			t.Errorf("%s: kept by %q", name, got)
+		}
+		var got []string
+		for _, f := range slices.Concat(h.resolvIn(root, c.keeper), h.leasesIn(root)) {
+			got = append(got, f.path)
+		}
+		if d := cmp.Diff(c.want, got); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+}
+
+// TestHandOverNetworkd gives an interface with a lease to the distribution's own
+// systemd-networkd: the address must be there all the time, be renewed by it,
+// and no second one come.
+func TestHandOverNetworkd(t *testing.T) {
+	const program = "/lib/systemd/systemd-networkd"
+	if _, err := os.Stat(program); err != nil {
+		t.Skipf("%v: install systemd", err)
+	}
+	w := wire(t)
+	s := handedOver(t, w)
+	// With a read-only /sys it takes itself to be in a container, where no udev
+	// says that a device is ready.
+	cmd := exec.Command("unshare", "-m", "sh", "-c", "mount -t sysfs -o ro sysfs /sys && exec "+program)
+	cmd.Env = append(os.Environ(), "SYSTEMD_LOG_LEVEL=debug", "SYSTEMD_LOG_TARGET=console")
+	out := &safeBuffer{}
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("networkd:\n%s", out)
+		}
+	})
+	always := []string{"10.1.0.55/24"}
+	w.eventually("networkd has a lease", func() bool {
+		if d := cmp.Diff(always, w.addresses("eth0")); d != "" {
+			t.Fatalf("the address on the way: %s", d)
+		}
+		return strings.Contains(out.String(), "eth0: State changed: configuring -> configured")
+	})
+	if !strings.Contains(s.out.String()[strings.Index(s.out.String(), "DHCPACK")+8:], "DHCPACK") {
+		t.Error("networkd has not asked the server")
+	}
+	if d := cmp.Diff(always, w.addresses("eth0")); d != "" {
+		t.Error(d)
+	}
+}
+
+// handedOver brings eth0 up, hands it to a root that needs it, and puts the
+// files where they are in a running root.
+func handedOver(t *testing.T, w *wires) *server {
+	t.Helper()
+	w.plug("eth0", mac0, "sw0")
+	address, pool := lan(1)
+	s := w.dnsmasq("sw0", address, pool, "--dhcp-host=id:01:"+mac0+",10.1.0.55")
+	m := w.boot("ip=dhcp rd.neednet=1")
+	w.up(m)
+	root := t.TempDir()
+	m.HandOver(root, true)
+	m.Close()
+	if !w.said("nothing in the root renews the lease of 10.1.0.55 on eth0") {
+		t.Error("the endless address is not said")
+	}
+	err := filepath.WalkDir(filepath.Join(w.root, "run"), func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(w.root, p)
+		if err != nil {
+			return err
+		}
+		b, err := os.ReadFile(p)
+		if err != nil {
+			return err
+		}
+		t.Logf("%s\n%s", rel, b)
+		st, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if err := write("/", file{rel, st.Mode().Perm(), string(b)}); err != nil {
+			return err
+		}
+		t.Cleanup(func() { _ = os.Remove("/" + rel) })
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestPlan: what each interface is for.
+func TestPlan(t *testing.T) {
+	const bond = "bond=bond0:eth0,eth1:mode=4 "
+	for name, c := range map[string]struct {
+		line string
+		nic  names
+		made bool
+		want string
+	}{
+		"no words":                     {"", names{"eth0", mac0}, false, "dhcp"},
+		"ip= for all":                  {"ip=auto6", names{"eth0", mac0}, false, "auto6"},
+		"named":                        {"ip=eth0:dhcp", names{"eth0", mac0}, false, "named dhcp"},
+		"named by MAC":                 {"ip=02-00-00-00-00-10:dhcp", names{"eth0", mac0}, false, "named dhcp"},
+		"named by the kernel's name":   {"ip=eth0:dhcp", names{"enp1s0", "eth0", mac0}, false, "named dhcp"},
+		"another is named":             {"ip=eth1:dhcp", names{"eth0", mac0}, false, "no"},
+		"BOOTIF":                       {"BOOTIF=01-02-00-00-00-00-10", names{"eth0", mac0}, false, "named dhcp"},
+		"not BOOTIF":                   {"BOOTIF=01-02-00-00-00-00-10", names{"eth1", mac1}, false, "no"},
+		"a bond's member":              {bond, names{"eth0", mac0}, false, "named bare in bond0"},
+		"the bond":                     {bond, names{"bond0", "bond0", mac0}, true, "dhcp"},
+		"the bond, with ip=":           {bond + "ip=bond0:auto6", names{"bond0", "bond0", mac0}, true, "named auto6"},
+		"the bond, with BOOTIF inside": {bond + "BOOTIF=01-02-00-00-00-00-10", names{"bond0", "bond0", mac1}, true, "dhcp"},
+		"a member, with BOOTIF":        {bond + "BOOTIF=01-02-00-00-00-00-10", names{"eth0", mac0}, false, "named bare in bond0"},
+		"what a VLAN is on":            {"vlan=vlan5:eth0", names{"eth0", mac0}, false, "named bare"},
+		"what a VLAN is on, with ip=":  {"vlan=vlan5:eth0 ip=eth0:dhcp ip=vlan5:dhcp", names{"eth0", mac0}, false, "named dhcp"},
+		"the VLAN":                     {"vlan=vlan5:eth0", names{"vlan5", "vlan5", mac0}, true, "dhcp"},
+		"a bond in a bridge":           {bond + "bridge=br0:bond0", names{"bond0", "bond0", mac0}, true, "named bare in br0"},
+		"a NIC beside a bond":          {bond, names{"eth2", mac2}, false, "dhcp"},
+		"a NIC beside a bond with ip=": {bond + "ip=bond0:dhcp", names{"eth2", mac2}, false, "no"},
+		"a NIC whose MAC is another's": {"ip=02-00-00-00-00-99:dhcp", names{"eth0", mac0}, false, "no"},
+		"team":                         {"team=tm:eth0,eth1:lacp", names{"eth1", mac1}, false, "named bare in tm"},
+	} {
+		n, err := cmdline.ParseNetwork(cmdline.Parse(c.line, "test"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, _ := newPlan(n)
+		j, ok := p.job(c.nic, c.made)
+		got := "no"
+		if ok {
+			got = strings.Join(j.ip.Methods, ",")
+			if j.bare {
+				got = "bare"
+			}
+			if j.named {
+				got = "named " + got
+			}
+			if j.master != nil {
+				got += " in " + j.master.name
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+// bus is a system bus that lets everybody do everything.
+const bus = `<busconfig><type>system</type><listen>unix:path=/run/dbus/system_bus_socket</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/></policy></busconfig>`
+
+// TestHandOverNetworkManager does the same with NetworkManager.
+func TestHandOverNetworkManager(t *testing.T) {
+	for _, p := range []string{"NetworkManager", "dbus-daemon"} {
+		if _, err := exec.LookPath(p); err != nil {
+			t.Skipf("%v: install network-manager", err)
+		}
+	}
+	w := wire(t)
+	s := handedOver(t, w)
+	dir := t.TempDir()
+	for name, text := range map[string]string{"bus.conf": bus, "nm.conf": "[main]\nplugins=keyfile\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll("/run/dbus", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	out := &safeBuffer{}
+	for _, line := range []string{"exec dbus-daemon --nofork --nopidfile --config-file=" + dir + "/bus.conf",
+		"mount -t sysfs -o ro sysfs /sys && mkdir -p " + dir + "/state && mount --bind " + dir + "/state /var/lib && exec NetworkManager --debug --log-level=DEBUG --config=" + dir + "/nm.conf"} {
+		cmd := exec.Command("unshare", "-m", "sh", "-c", line)
+		cmd.Stdout, cmd.Stderr = out, out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		})
+		w.eventually("the bus is there", func() bool { _, err := os.Stat("/run/dbus/system_bus_socket"); return err == nil })
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("NetworkManager:\n%s", out)
+		}
+	})
+	always := []string{"10.1.0.55/24"}
+	w.eventually("NetworkManager has taken it over", func() bool {
+		if d := cmp.Diff(always, w.addresses("eth0")); d != "" {
+			t.Fatalf("the address on the way: %s", d)
+		}
+		return strings.Contains(out.String(), "device (eth0): Activation: successful")
+	})
+	if !strings.Contains(out.String(), "sys-iface-state: 'assume'") {
+		t.Error("NetworkManager has begun anew")
+	}
+	if !strings.Contains(out.String(), "bareroot eth0") || !strings.Contains(s.out.String()[strings.Index(s.out.String(), "DHCPACK")+8:], "DHCPACK") {
+		t.Error("NetworkManager has not asked the server")
+	}
+	if d := cmp.Diff(always, w.addresses("eth0")); d != "" {
+		t.Error(d)
+	}
+}
