@@ -258,8 +258,10 @@ func (r *recipe) moduleTree() ([]item, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Init reads the text; programs with kmod's library read nothing else.
-	if slices.ContainsFunc(r.tools, func(it item) bool { return strings.HasPrefix(path.Base(it.Path), "libkmod.so") }) {
+	// Init reads the text; kmod's programs and library read nothing else.
+	if slices.ContainsFunc(r.tools, func(it item) bool {
+		return path.Base(it.Path) == "kmod" || strings.HasPrefix(path.Base(it.Path), "libkmod.so")
+	}) {
 		maps.Copy(indexes, kmod.Binary(indexes))
 	}
 	tree = withParents(append(tree, indexItems(root, indexes)...))
