@@ -3,7 +3,7 @@ package words
 const s390 = "channel devices are of s390; this ramdisk is for amd64 and arm64"
 
 var storageWords = []Def{
-	{Name: "rd.auto", Type: Bool, Default: "0", Stage: "pre-udev", From: "dracut", Meaning: "assemble every array, volume group and LUKS device that is found, without being told"},
+	{Name: "rd.auto", Type: Bool, Default: "0", Stage: "pre-udev", From: "dracut", Meaning: "1: assemble every array, volume group and LUKS device that is found; 0: only what is named; not given: what nobody names only if the root is not there without it"},
 	{Name: "rd.lvm", Type: Bool, Default: "1", Stage: "pre-udev", From: "dracut", Meaning: "0: no volume group is activated"},
 	{Name: "rd.lvm.vg", Old: []string{"rd_LVM_VG"}, Type: Text, Repeat: true, Stage: "initqueue", From: "dracut", Meaning: "activate only these volume groups"},
 	{Name: "rd.lvm.lv", Old: []string{"rd_LVM_LV"}, Type: Text, Repeat: true, Stage: "initqueue", From: "dracut", Meaning: "activate only these logical volumes, `VG/LV`"},
@@ -13,7 +13,7 @@ var storageWords = []Def{
 	{Name: "rd.md.imsm", Type: Bool, Default: "1", Stage: "initqueue", From: "dracut", Meaning: "0: no Intel firmware RAID"},
 	{Name: "rd.md.ddf", Type: Bool, Default: "1", Stage: "initqueue", From: "dracut", Meaning: "0: no DDF firmware RAID"},
 	{Name: "rd.md.conf", Type: Bool, Default: "1", Stage: "initqueue", From: "dracut", Meaning: "0: mdadm.conf of the ramdisk is not used"},
-	{Name: "rd.md.waitclean", Type: Bool, Default: "0", Stage: "pre-pivot", Status: NotYet, From: "dracut", Meaning: "wait until a resync or recovery has ended"},
+	{Name: "rd.md.waitclean", Type: Bool, Default: "0", Stage: "pre-pivot", From: "dracut", Meaning: "wait until a resync or recovery has ended"},
 	{Name: "rd.dm", Type: Bool, Default: "1", Stage: "pre-udev", Status: NotYet, From: "dracut", Meaning: "0: no firmware RAID by dmraid"},
 	{Name: "rd.dm.uuid", Old: []string{"rd_DM_UUID"}, Type: Text, Repeat: true, Stage: "initqueue", Status: NotYet, From: "dracut", Meaning: "only these dmraid sets"},
 	{Name: "rd.luks", Aliases: []string{"luks"}, Type: Bool, Default: "1", Stage: "pre-udev", From: "dracut, systemd", Meaning: "0: no LUKS device is opened"},
@@ -27,7 +27,7 @@ var storageWords = []Def{
 	{Name: "rd.luks.crypttab", Aliases: []string{"luks.crypttab"}, Type: Bool, Default: "1", Stage: "initqueue", From: "dracut, systemd", Meaning: "0: crypttab of the ramdisk is not used"},
 	{Name: "rd.luks.allow-discards", Type: Text, Repeat: true, Stage: "initqueue", From: "dracut", Meaning: "let discards through: bare for all, or `UUID`"},
 	{Name: "rd.luks.key.tout", Type: Number, Default: "10", Stage: "initqueue", From: "dracut", Meaning: "seconds that a device with a key file is waited for"},
-	{Name: "rd.luks.timeout", Type: Number, Default: "0", Stage: "initqueue", Status: NotYet, From: "dracut", Meaning: "seconds that a question for a passphrase stays open; 0: for ever"},
+	{Name: "rd.luks.timeout", Type: Number, Default: "0", Stage: "initqueue", From: "dracut", Meaning: "seconds that a question for a passphrase stays open; 0: for ever"},
 	{Name: "rd.multipath", Type: Text, Default: "1", Stage: "pre-trigger", From: "dracut", Meaning: "0: no multipath; `default`: with a configuration made on the spot"},
 	{Name: "rd.fcoe", Type: Bool, Default: "1", Stage: "cmdline", Status: NotYet, From: "dracut", Meaning: "0: no Fibre Channel over Ethernet"},
 	{Name: "fcoe", Type: Form, Repeat: true, Stage: "cmdline", Status: NotYet, From: "dracut", Meaning: "`IF|MAC|edd:dcb|nodcb[:fabric|vn2vn]`"},

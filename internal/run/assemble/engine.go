@@ -131,6 +131,25 @@ func (e *Engine) Run(ctx context.Context, argv []string, line func(string)) (int
 	return ws.ExitStatus(), nil
 }
 
+// WaitClean is rd.md.waitclean: it waits until no array is being synchronised,
+// however long that takes.
+func (e *Engine) WaitClean(ctx context.Context) error {
+	if !e.Line.Bool(false, "rd.md.waitclean") || !Has("mdadm") {
+		return nil
+	}
+	for _, a := range e.Devices.Arrays() {
+		if !a.Up() {
+			continue
+		}
+		e.Log.Infof("waiting until %s is synchronised (rd.md.waitclean)", a.Name)
+		// Its exit code says whether there was anything to wait for.
+		if _, err := e.Run(ctx, []string{"mdadm", "--wait", "/dev/" + a.Name}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // program finds a program of the ramdisk.
 func program(name string) string {
 	for _, dir := range []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin"} {
@@ -170,13 +189,14 @@ func (e *Engine) Wait(ctx context.Context, form string, limit time.Duration) (st
 		path, b, v := e.view(form, spent >= e.late(limit))
 		missing := e.missing(v)
 		v.Lacking = len(missing) > 0
-		if !v.Lacking {
-			return path, b, nil
-		}
+		// Also when nothing is missing: the devices of a btrfs must be known.
 		if ran, err := e.run(ctx, v); err != nil {
 			return "", device.Block{}, err
 		} else if ran {
 			continue
+		}
+		if !v.Lacking {
+			return path, b, nil
 		}
 		if spent >= limit && e.busy == 0 {
 			clear(e.done) // for another try

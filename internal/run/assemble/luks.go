@@ -19,6 +19,7 @@ type luks struct {
 	keys     []idValue // rd.luks.key
 	discards []string  // rd.luks.allow-discards: UUIDs, "" all
 	keyWait  int
+	timeout  int // seconds for a passphrase
 	has      bool
 }
 
@@ -39,7 +40,7 @@ const tries = 5
 
 func newLUKS(c Config) Assembler {
 	l := c.Line
-	m := &luks{policy: newPolicy(l, "rd.luks", "luks"), has: c.Has("cryptsetup"), keyWait: l.Int(10, 0, 86400, "rd.luks.key.tout")}
+	m := &luks{policy: newPolicy(l, "rd.luks", "luks"), has: c.Has("cryptsetup"), keyWait: l.Int(10, 0, 86400, "rd.luks.key.tout"), timeout: l.Int(0, 0, 86400, "rd.luks.timeout")}
 	for _, w := range l {
 		v := w.Value
 		if v == "" && w.Key != "rd.luks.allow-discards" {
@@ -155,6 +156,9 @@ func (m *luks) unlock(b *device.Block, name string, table *Entry) Unlock {
 	}
 	o := readOptions(opts)
 	u.Args, u.NoFail, u.Timeout, u.Notes = o.Args, o.NoFail, o.Timeout, o.Unknown
+	if u.Timeout == 0 {
+		u.Timeout = m.timeout
+	}
 	if u.Tries = o.Tries; u.Tries <= 0 {
 		u.Tries = tries
 	}

@@ -38,6 +38,9 @@ func (b *Boot) prepareRoot(ctx context.Context) error {
 		root.Stop()
 		return err
 	}
+	if err := b.stack.WaitClean(ctx); err != nil {
+		return err
+	}
 	rootfs.Resume(ctx, e)
 	b.root = root
 	return nil

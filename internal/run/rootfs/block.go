@@ -90,7 +90,7 @@ func (b *block) mode() string {
 }
 
 func (b *block) Mount(ctx context.Context, e *Env) error {
-	if err := check(ctx, e, b.fs, b.dev); err != nil {
+	if err := check(ctx, e, b.fs, b.dev, false); err != nil {
 		return err
 	}
 	opts := []string{b.mode()}
@@ -102,6 +102,14 @@ func (b *block) Mount(ctx context.Context, e *Env) error {
 		e.Log.Warnf("%s cannot be written; it is mounted read-only", b.dev)
 		b.ro = true
 		opts[0] = "ro"
+		err = b.mount(e, b.dev, Target, b.fs, opts)
+	}
+	if errors.Is(err, unix.EUCLEAN) {
+		// It seemed to be clean.
+		e.Log.Warnf("%v", err)
+		if cerr := check(ctx, e, b.fs, b.dev, true); cerr != nil {
+			return cerr
+		}
 		err = b.mount(e, b.dev, Target, b.fs, opts)
 	}
 	if err != nil {

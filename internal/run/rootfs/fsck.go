@@ -130,9 +130,10 @@ func judge(argv []string, code int) (notice string, err error) {
 }
 
 // check checks a filesystem before it is mounted, if the program for it is in
-// this ramdisk.
-func check(ctx context.Context, e *Env, fs, dev string) error {
+// this ramdisk. force: also one that seems to be clean.
+func check(ctx context.Context, e *Env, fs, dev string, force bool) error {
 	c := readChecks(e.Line)
+	c.force = c.force || force
 	argv := c.plan(fs, dev)
 	if argv == nil || e.Run == nil || !e.Has(argv[0]) {
 		return nil
@@ -187,10 +188,11 @@ func runCheck(ctx context.Context, e *Env, argv []string) (int, error) {
 	})
 }
 
-// progress reads e2fsck's lines "PASS DONE TOTAL DEVICE".
+// progress reads e2fsck's lines "PASS DONE TOTAL NAME", the name being the
+// filesystem's label or its device.
 func progress(line string) (pass, done, total int64, ok bool) {
 	f := strings.Fields(line)
-	if len(f) != 4 || !strings.HasPrefix(f[3], "/dev/") {
+	if len(f) < 4 {
 		return 0, 0, 0, false
 	}
 	n := [3]int64{}
@@ -202,7 +204,7 @@ func progress(line string) (pass, done, total int64, ok bool) {
 			n[i] = n[i]*10 + int64(c-'0')
 		}
 	}
-	return n[0], n[1], n[2], true
+	return n[0], n[1], n[2], n[0] > 0
 }
 
 func superClean(dev string) bool {

@@ -60,7 +60,7 @@ func TestJudge(t *testing.T) {
 
 func TestProgress(t *testing.T) {
 	for line, want := range map[string][3]int64{
-		"1 5 100 /dev/vda": {1, 5, 100}, "3 0 0 /dev/mapper/a": {3, 0, 0},
+		"1 5 100 /dev/vda": {1, 5, 100}, "3 0 0 my root": {3, 0, 0},
 		"/dev/vda: clean": {}, "1 x 100 /dev/vda": {}, "1 5 100": {}, "": {}, "1 99999999999999999999 2 /dev/x": {},
 	} {
 		p, d, n, ok := progress(line)

@@ -40,7 +40,7 @@ func usr(ctx context.Context, e *Env, fstab []Mountpoint, readOnly bool) (mounte
 		fs = b.FS
 	}
 	if m.Pass != "0" {
-		if err := check(ctx, e, fs, dev); err != nil {
+		if err := check(ctx, e, fs, dev, false); err != nil {
 			return false, err
 		}
 	}
