@@ -150,7 +150,7 @@ func hostonly(t *testing.T, tree, generic string, k kind) {
 	v := vmtest.Boot(t, vmtest.Direct(t, generic, k.first+" hostbuild="+letters, append(slices.Clone(disks), qemu.Disk{Path: programs}, qemu.Disk{Path: io})...))
 	answer := func() {
 		if k.type1 != "" {
-			v.Expect(`Passphrase for`, boot)
+			v.Expect(`Passphrase for .*\(luks-[^)]*\): `, boot) // init says before that it will ask
 			v.Send(k.type1)
 		}
 	}
