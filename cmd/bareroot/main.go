@@ -66,6 +66,7 @@ func newRootCommand(e *env) *cobra.Command {
 		newImageCommand(e),
 		newBootCommand(e),
 		newCmdlineCommand(e),
+		newReportCommand(e),
 		newStatusCommand(e),
 		newPageCommand(e),
 		newServeCommand(e),
