@@ -57,6 +57,30 @@ type Mapped struct {
 	Under []string
 }
 
+// links are the names below /dev, by the device mapper's and LVM's rules.
+func (d Mapped) links() []string {
+	if d.Name == "" || d.hidden() {
+		return nil
+	}
+	out := []string{"mapper/" + d.Title, "disk/by-id/dm-name-" + d.Title}
+	if d.UUID != "" {
+		out = append(out, "disk/by-id/dm-uuid-"+d.UUID)
+	}
+	if strings.HasPrefix(d.UUID, "LVM-") {
+		const twice = "\x00"
+		if vg, lv, ok := strings.Cut(strings.ReplaceAll(d.Title, "--", twice), "-"); ok {
+			out = append(out, strings.ReplaceAll(vg+"/"+lv, twice, "-"))
+		}
+	}
+	return out
+}
+
+// hidden says whether the device is a part of a logical volume: its UUID is
+// longer by the part's kind than "LVM-" and two UUIDs of 32 letters.
+func (d Mapped) hidden() bool {
+	return strings.HasPrefix(d.UUID, "LVM-") && len(d.UUID) > 68
+}
+
 // MappedDevices reads the device mapper's devices from sysfs.
 func (m *Manager) MappedDevices() []Mapped {
 	var out []Mapped

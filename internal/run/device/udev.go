@@ -21,12 +21,16 @@ func (m *Manager) HandOver(dir string, boot time.Duration) error {
 			return fmt.Errorf("hand over devices to udev: %w", err)
 		}
 	}
+	mapped := map[string]Mapped{}
+	for _, d := range m.MappedDevices() {
+		mapped[d.Name] = d
+	}
 	for name, b := range m.blocks {
 		number := m.attr(filepath.Join(m.sys, "class/block", name), "dev")
 		if number == "" {
 			continue // it went away
 		}
-		if err := os.WriteFile(filepath.Join(dir, "data", "b"+number), []byte(b.record(boot)), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "data", "b"+number), []byte(b.record(boot, mapped[name])), 0o644); err != nil {
 			return fmt.Errorf("hand over %s to udev: %w", name, err)
 		}
 		if err := os.WriteFile(filepath.Join(dir, "tags/systemd", "b"+number), nil, 0o644); err != nil {
@@ -38,17 +42,22 @@ func (m *Manager) HandOver(dir string, boot time.Duration) error {
 
 // record is the device's file in udev's database: links, time since the
 // kernel's start in microseconds, properties, tags, version of the form.
-func (b Block) record(boot time.Duration) string {
+func (b Block) record(boot time.Duration, d Mapped) string {
 	var o strings.Builder
-	links := b.links()
+	var links []string
+	for _, l := range b.links() {
+		links = append(links, "disk/"+l)
+	}
+	links = append(links, d.links()...)
 	slices.Sort(links)
 	for _, l := range links {
-		fmt.Fprintf(&o, "S:disk/%s\n", l)
+		fmt.Fprintf(&o, "S:%s\n", l)
 	}
 	fmt.Fprintf(&o, "I:%d\n", boot.Microseconds())
 	for _, e := range [][2]string{
 		{"ID_FS_LABEL", clean(b.Label)}, {"ID_FS_LABEL_ENC", Encode(b.Label)}, {"ID_FS_TYPE", b.FS}, {"ID_FS_UUID", b.UUID}, {"ID_FS_UUID_ENC", b.UUID},
 		{"ID_PART_ENTRY_NAME", Encode(b.PartLabel)}, {"ID_PART_ENTRY_UUID", b.PartUUID},
+		{"DM_NAME", d.Title}, {"DM_UUID", d.UUID},
 	} {
 		if e[1] != "" {
 			fmt.Fprintf(&o, "E:%s=%s\n", e[0], e[1])
@@ -56,6 +65,14 @@ func (b Block) record(boot time.Duration) string {
 	}
 	if b.FS != "" {
 		fmt.Fprint(&o, "E:ID_FS_USAGE=", usage(b.FS), "\n")
+	}
+	if d.Name != "" {
+		// The root's udev takes a mapped device for usable only if its record says
+		// that whoever made it has said so.
+		o.WriteString("E:DM_ACTIVATION=1\nE:DM_SUSPENDED=0\nE:DM_UDEV_PRIMARY_SOURCE_FLAG=1\nE:DM_UDEV_RULES=1\nE:DM_UDEV_RULES_VSN=2\n")
+		if d.hidden() {
+			o.WriteString("E:DM_UDEV_DISABLE_DISK_RULES_FLAG=1\nE:DM_UDEV_DISABLE_OTHER_RULES_FLAG=1\nE:DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG=1\n")
+		}
 	}
 	o.WriteString("G:systemd\nQ:systemd\nV:1\n")
 	return o.String()
@@ -72,12 +89,15 @@ func clean(s string) string {
 }
 
 func usage(fs string) string {
+	if (Content{FS: fs}).RAID() {
+		return "raid"
+	}
 	switch fs {
 	case "crypto_LUKS":
 		return "crypto"
 	case "jbd":
 		return "other"
-	case "LVM2_member", "linux_raid_member":
+	case "LVM2_member":
 		return "raid"
 	}
 	return "filesystem"

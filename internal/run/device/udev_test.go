@@ -3,6 +3,7 @@ package device
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,5 +54,29 @@ V:1
 	}
 	if all, err := os.ReadDir(filepath.Join(run, "data")); err != nil || len(all) != 1 {
 		t.Errorf("records %v, %v", all, err)
+	}
+}
+
+func TestRecordOfMapped(t *testing.T) {
+	id := "LVM-" + strings.Repeat("a", 64)
+	for title, c := range map[string]struct {
+		d    Mapped
+		want []string
+		not  string
+	}{
+		"volume": {Mapped{Name: "dm-0", Title: "vg--a-root", UUID: id}, []string{"S:mapper/vg--a-root\n", "S:vg-a/root\n", "E:DM_UDEV_PRIMARY_SOURCE_FLAG=1\n", "E:DM_NAME=vg--a-root\n", "S:disk/by-id/dm-uuid-" + id + "\n"}, "DISABLE"},
+		"part":   {Mapped{Name: "dm-1", Title: "vg-pool_tmeta", UUID: id + "-tmeta"}, []string{"E:DM_UDEV_DISABLE_OTHER_RULES_FLAG=1\n"}, "S:"},
+		"crypt":  {Mapped{Name: "dm-2", Title: "luks-x", UUID: "CRYPT-LUKS2-y-luks-x"}, []string{"S:mapper/luks-x\n", "E:DM_UDEV_RULES_VSN=2\n"}, "S:luks"},
+		"disk":   {Mapped{}, []string{"G:systemd\n"}, "DM_"},
+	} {
+		got := Block{Name: c.d.Name}.record(0, c.d)
+		for _, w := range c.want {
+			if !strings.Contains(got, w) {
+				t.Errorf("%s: no %q in\n%s", title, w, got)
+			}
+		}
+		if strings.Contains(got, c.not) {
+			t.Errorf("%s: %q in\n%s", title, c.not, got)
+		}
 	}
 }
