@@ -46,12 +46,12 @@ func (b *Boot) prepareRoot(ctx context.Context) error {
 	return nil
 }
 
-// module loads a module if it can be had.
+// module loads a file system or the like if it can be had.
 func (b *Boot) module(name string) {
 	if b.mods == nil || name == "" {
 		return
 	}
-	if err := b.mods.Load(name); err != nil {
+	if err := b.mods.LoadBackground(name); err != nil {
 		b.log.Debugf("%v", err)
 	}
 }

@@ -43,14 +43,22 @@ func Modprobe(args []string) int {
 	if err != nil {
 		text, _ = os.ReadFile("/proc/cmdline") // init has not joined the line yet
 	}
-	m, err := device.NewModules("/usr/lib/modules/"+unix.ByteSliceToString(uts.Release[:]), cmdline.Parse(string(text), "command line"))
+	line := cmdline.Parse(string(text), "command line")
+	if line.Bool(false, "rd.debug", "rdinitdebug") {
+		_ = os.WriteFile("/dev/kmsg", []byte("<30>bareroot: the kernel or a program asks for "+strings.Join(names, " ")+"\n"), 0) // a trace, no more
+	}
+	m, err := device.NewModules("/usr/lib/modules/"+unix.ByteSliceToString(uts.Release[:]), line)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "modprobe: %v\n", err)
 		return 1
 	}
+	load := m.Load
+	if quiet {
+		load = m.LoadBackground // the kernel asks for file systems and algorithms
+	}
 	code := 0
 	for _, n := range names {
-		if err := m.Load(n); err != nil {
+		if err := load(n); err != nil {
 			if !quiet {
 				fmt.Fprintf(os.Stderr, "modprobe: %v\n", err)
 			}

@@ -30,7 +30,8 @@ type Manager struct {
 	sock   *socket
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	slots  chan struct{} // bounds how many devices are looked at at once
+	alone  map[string]bool // modules to be loaded in the background
+	slots  chan struct{}   // bounds how many devices are looked at at once
 
 	mu      sync.Mutex
 	seen    map[string]bool // modaliases, and "module NAME"
@@ -48,14 +49,18 @@ type Manager struct {
 }
 
 // Start opens the uevent socket, starts the loaders and walks the devices
-// that exist. It returns at once.
-func Start(ctx context.Context, log *console.Log, mods *Modules) (*Manager, error) {
+// that exist. It returns at once. With background, for a boot that waits for
+// its devices by name and not for all, disk controllers are not waited for.
+func Start(ctx context.Context, log *console.Log, mods *Modules, background bool) (*Manager, error) {
 	s, err := openSocket()
 	if err != nil {
 		return nil, err
 	}
 	m := newManager(log, mods, "/sys", "/dev")
 	m.sock = s
+	if background && mods != nil {
+		m.alone = m.aloneWithDriver()
+	}
 	m.first = m.kernelSeq()
 	ctx, m.cancel = context.WithCancel(ctx)
 	for range runtime.NumCPU() + 2 {
@@ -255,6 +260,27 @@ func (m *Manager) want(alias string) {
 	m.wake.Broadcast()
 }
 
+// aloneWithDriver finds the modules that are for one PCI disk controller each
+// (class 01, but for NVMe). An empty SATA port is waited for a second; several
+// controllers of one driver must be found in order, as the order names disks.
+func (m *Manager) aloneWithDriver() map[string]bool {
+	count := map[string]int{}
+	found, _ := filepath.Glob(filepath.Join(m.sys, "bus/pci/devices/*/modalias"))
+	for _, p := range found {
+		b, err := os.ReadFile(p)
+		if a := strings.TrimSpace(string(b)); err == nil && strings.Contains(a, "bc01sc") && !strings.Contains(a, "bc01sc08") {
+			for _, n := range m.Modules.Match(a) {
+				count[n]++
+			}
+		}
+	}
+	alone := map[string]bool{}
+	for n, c := range count {
+		alone[n] = c == 1
+	}
+	return alone
+}
+
 // isNIC says whether a modalias is that of a network device: PCI class 02, or
 // virtio device 1. They are loaded first, so that DHCP runs while disks probe.
 func isNIC(alias string) bool {
@@ -282,7 +308,11 @@ func (m *Manager) loader() {
 		*q = (*q)[1:]
 		m.busy++
 		m.mu.Unlock()
-		if err := m.Modules.Load(name); err != nil {
+		load := m.Modules.Load
+		if m.alone[name] {
+			load = m.Modules.LoadBackground
+		}
+		if err := load(name); err != nil {
 			m.Log.Debugf("%v", err)
 		} else {
 			m.Log.Debugf("module %s loaded", name)

@@ -92,6 +92,9 @@ func TestModules(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
+	if err := m.LoadBackground("zzb"); err != nil || len(got) != len(want) {
+		t.Errorf("a loaded module again: %v, %v", got, err)
+	}
 	if err := m.Load("zzp"); err == nil || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("a module that the kernel refuses: %v", err)
 	}
@@ -103,6 +106,48 @@ func TestModules(t *testing.T) {
 	}
 	if m.Loaded() != 3 {
 		t.Errorf("%d modules count as loaded", m.Loaded())
+	}
+}
+
+func TestBackground(t *testing.T) {
+	m, err := NewModules(tree(t), cmdline.Parse("zzb.debug=1", "test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	m.insert = func(name string, _ []byte, params string) error {
+		got = append(got, name+" "+params)
+		return nil
+	}
+	if err := m.LoadBackground("fs-zz"); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"zza async_probe", "zzb debug=1 async_probe"}, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// TestAlone: a lone disk controller is probed in the background, two of one
+// driver are found in order.
+func TestAlone(t *testing.T) {
+	sys, mods := t.TempDir(), t.TempDir()
+	put := func(p, text string) {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(p), 0o755), os.WriteFile(p, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, a := range []string{"pci:v1bc01sc06i01", "pci:v2bc01sc07i00", "pci:v2bc01sc07i00", "pci:v3bc01sc08i02", "pci:v4bc02sc00i00"} {
+		put(filepath.Join(sys, "bus/pci/devices", string(rune('a'+i)), "modalias"), a+"\n")
+	}
+	put(filepath.Join(mods, "modules.dep"), "ahci.ko:\nsas.ko:\nnvme.ko:\nnic.ko:\n")
+	put(filepath.Join(mods, "modules.alias"), "alias pci:v1* ahci\nalias pci:v2* sas\nalias pci:v3* nvme\nalias pci:v4* nic\n")
+	x, err := NewModules(mods, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newManager(console.NewLog(&strings.Builder{}), x, sys, t.TempDir())
+	if d := cmp.Diff(map[string]bool{"ahci": true, "sas": false}, m.aloneWithDriver()); d != "" {
+		t.Error(d)
 	}
 }
 

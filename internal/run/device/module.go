@@ -58,8 +58,18 @@ func (m *Modules) allowed(names []string) []string {
 }
 
 // Load loads a module or alias with its dependencies. It returns when all are
-// loaded, also those that another goroutine began with.
-func (m *Modules) Load(word string) error {
+// loaded, also those that another goroutine began with, and the devices that
+// are there have been tried with them.
+func (m *Modules) Load(word string) error { return m.load(word, "") }
+
+// LoadBackground is Load for modules whose devices nobody waits for by waiting
+// for the module: file systems, algorithms, a disk controller that is alone
+// with its driver. The kernel then looks for its devices in the background,
+// and does not wait for those of other modules either (kernel/module/main.c:
+// after its init function a module waits for all probing that is under way).
+func (m *Modules) LoadBackground(word string) error { return m.load(word, "async_probe") }
+
+func (m *Modules) load(word, params string) error {
 	names, ok := m.index.Lookup(word)
 	if !ok {
 		return fmt.Errorf("load module %s: %w in %s", word, kmod.ErrNotFound, m.index.Dir())
@@ -75,7 +85,7 @@ func (m *Modules) Load(word string) error {
 			continue
 		}
 		for _, f := range files {
-			err := m.one(f)
+			err := m.one(f, params)
 			// What is only softly needed may fail.
 			if err != nil && m.needed(n, f) {
 				errs = append(errs, err)
@@ -96,7 +106,7 @@ func (m *Modules) needed(name, file string) bool {
 	return !slices.Contains(soft.Pre, dep) && !slices.Contains(soft.Post, dep)
 }
 
-func (m *Modules) one(file string) error {
+func (m *Modules) one(file, params string) error {
 	m.mu.Lock()
 	l := m.loads[file]
 	if l != nil {
@@ -107,7 +117,7 @@ func (m *Modules) one(file string) error {
 	l = &load{done: make(chan struct{})}
 	m.loads[file] = l
 	m.mu.Unlock()
-	l.err = m.insertFile(file)
+	l.err = m.insertFile(file, params)
 	close(l.done)
 	return l.err
 }
@@ -129,7 +139,7 @@ func (m *Modules) Loaded() int {
 	return n
 }
 
-func (m *Modules) insertFile(file string) error {
+func (m *Modules) insertFile(file, params string) error {
 	name := kmod.NameOf(file)
 	if _, err := os.Stat("/sys/module/" + name + "/initstate"); err == nil {
 		return nil
@@ -147,7 +157,7 @@ func (m *Modules) insertFile(file string) error {
 	default:
 		return fmt.Errorf("load module %s: %s is compressed in a way that init does not read; the builder makes .ko.zst", name, file)
 	}
-	return m.insert(name, b, Params(m.line, name))
+	return m.insert(name, b, strings.TrimSpace(Params(m.line, name)+" "+params))
 }
 
 func (m *Modules) unzstd(b []byte) ([]byte, error) {
