@@ -54,6 +54,8 @@ func chooseCodecs(ctx context.Context, o *Options, k *kconfig) (segment, module 
 	switch {
 	case !known:
 		return segment, module, nil, inputError{fmt.Errorf("--compress %q: compressions are zstd, xz, gzip, lz4, none and best", o.Compress)}
+	case top == 0 && level != 0:
+		return segment, module, nil, inputError{fmt.Errorf("--compress-level %d: %s has no levels", level, name)}
 	case level < 0 || level > top:
 		return segment, module, nil, inputError{fmt.Errorf("--compress-level %d: %s has levels 1 to %d", level, name, top)}
 	case best && level != 0:
