@@ -14,29 +14,70 @@ import (
 
 // needNetwork says whether the boot, as far as it is known, uses a network.
 func (b *Boot) needNetwork() bool {
-	if b.conf.Server != nil || b.net.Need || len(b.net.Ifaces) > 0 {
+	if b.conf.Server != nil || b.net.Need || len(b.net.Ifaces) > 0 || b.ibft() {
 		return true
 	}
-	root, err := rootfs.Parse(b.line)
-	return err == nil && root.Network()
+	roots, err := cmdline.ParseRoots(b.line)
+	return err == nil && (roots.Root.Network() || len(roots.Net) > 0)
+}
+
+// ibft says whether the firmware's table of its iSCSI boot is to be followed:
+// rd.iscsi.ibft, or ip=ibft in either form.
+func (b *Boot) ibft() bool {
+	for _, w := range b.line.All("ip") {
+		if w.Value == "ibft" || strings.HasSuffix(w.Value, ":ibft") {
+			return true
+		}
+	}
+	return b.line.Bool(false, "rd.iscsi.ibft")
+}
+
+// readIBFT adds the firmware's NICs to what the command line says.
+func (b *Boot) readIBFT() error {
+	b.module("iscsi_ibft")
+	const dir = "/sys/firmware/ibft"
+	words, notices := netconf.IBFT(dir, b.line.Bool(false, "rd.iscsi.mp"))
+	for _, n := range notices {
+		b.log.Infof("%s", n)
+	}
+	if len(words) == 0 {
+		return fmt.Errorf("rd.iscsi.ibft: %s has no NIC that was booted from", dir)
+	}
+	b.log.Infof("the firmware's iSCSI boot says: %s", strings.Join(words, " "))
+	n, err := cmdline.ParseNetwork(append(append(cmdline.Line(nil), b.line...), cmdline.FromWords(words, dir)...))
+	if err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
+	}
+	b.net = n
+	return nil
 }
 
 func (b *Boot) startNetwork() error {
-	probe, mac := "", ""
-	if s := b.conf.Server; s != nil {
-		probe, mac = probeAddress(s.URL), s.BootMAC
-	} else if v, ok := b.line.Get("root"); ok {
-		if r, err := cmdline.ParseRoot(v); err == nil && r.Network() {
-			probe = probeAddress(r.URL)
+	if b.ibft() {
+		if err := b.readIBFT(); err != nil {
+			return err
 		}
 	}
-	var err error
+	probe, mac := "", ""
+	roots, err := cmdline.ParseRoots(b.line)
+	if err == nil {
+		if err := b.net.CheckRoot(roots.NeedDHCP, roots.DHCPOrServer); err != nil {
+			return err
+		}
+	}
+	if s := b.conf.Server; s != nil {
+		probe, mac = probeAddress(s.URL), s.BootMAC
+	} else if err == nil && roots.Root.Kind == "live" {
+		probe = probeAddress(roots.Root.URL)
+	}
+	class, _ := b.line.Get("dhcpclass")
 	b.network, err = netconf.Start(b.life, netconf.Config{
 		Net: b.net, BootMAC: mac, Probe: probe, Log: b.log, Start: b.start,
 		Predictable: netconf.Predictable(b.line),
 		Limits:      b.netLimits(),
+		Class:       class,
 		UUID:        strings.ToLower(readLine("/sys/class/dmi/id/product_uuid")),
-		Load:        b.loadModule,
+		Load:        b.module,
 	})
 	return err
 }
@@ -70,16 +111,6 @@ func (b *Boot) handOverNetwork() {
 	b.network.HandOver(rootfs.Target, on != "")
 }
 
-// loadModule loads a module by name, if this kernel has it as one.
-func (b *Boot) loadModule(name string) {
-	if b.mods == nil {
-		return
-	}
-	if err := b.mods.Load(name); err != nil {
-		b.log.Debugf("%v", err)
-	}
-}
-
 func (b *Boot) netMAC() string {
 	if b.conf.Server != nil && b.conf.Server.BootMAC != "" {
 		return b.conf.Server.BootMAC
@@ -99,7 +130,7 @@ func (b *Boot) netText() string {
 
 func (b *Boot) awaitNetwork(ctx context.Context) error {
 	if b.up != nil {
-		return nil
+		return b.rootFromDHCP()
 	}
 	if b.network == nil {
 		if err := b.startNetwork(); err != nil {
@@ -112,5 +143,33 @@ func (b *Boot) awaitNetwork(ctx context.Context) error {
 	}
 	b.up = &up
 	b.did("network: %s", b.netText())
-	return nil
+	return b.rootFromDHCP()
+}
+
+// rootFromDHCP puts the root path of the lease in the place of root=dhcp.
+func (b *Boot) rootFromDHCP() error {
+	line, err := leaseRoot(b.line, b.up.Device, b.up.Lease)
+	if err != nil || line == nil {
+		return err
+	}
+	root, _ := line.Get("root")
+	b.did("root=dhcp: the root path is %s", cmdline.MaskValue(root))
+	return b.setLine(line)
+}
+
+// leaseRoot is the command line with the root path of a lease (option 17) as
+// its root; nil if the root does not come from there.
+func leaseRoot(line cmdline.Line, device string, l netconf.Lease) (cmdline.Line, error) {
+	roots, err := cmdline.ParseRoots(line)
+	if err != nil || !roots.NeedDHCP {
+		return nil, nil // a bad root= is the next step's to say
+	}
+	path := l.RootPath
+	if l.Method == "dhcp6" {
+		path = l.BootFile // DHCPv6 has no root path; the boot file is a URL
+	}
+	if path == "" {
+		return nil, fmt.Errorf("root=dhcp: the lease of %s from %s has no root path (option 17)", device, l.Server)
+	}
+	return append(append(cmdline.Line(nil), line...), cmdline.FromWords([]string{"netroot=", "root=" + path}, "DHCP")...), nil
 }

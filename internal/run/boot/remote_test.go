@@ -5,6 +5,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"bareroot/internal/cmdline"
+	"bareroot/internal/run/netconf"
 )
 
 func TestRemote(t *testing.T) {
@@ -71,6 +74,49 @@ func TestRemote(t *testing.T) {
 		got := remote(strings.NewReader(c.in), sys)
 		if (got != "") != c.want {
 			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+// TestRootNeedsDHCP: a root that comes from DHCP, and a static address: dracut's
+// rule is applied before anything is brought up.
+func TestRootNeedsDHCP(t *testing.T) {
+	line := cmdline.Parse("root=dhcp ip=192.0.2.5:192.0.2.9:192.0.2.1:24:h::none", "test")
+	n, err := cmdline.ParseNetwork(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &Boot{line: line, net: n}
+	if !b.needNetwork() {
+		t.Error("root=dhcp needs no network")
+	}
+	if err := b.startNetwork(); err == nil || !strings.Contains(err.Error(), "server address or dhcp for netboot needed") {
+		t.Errorf("startNetwork: %v", err)
+	}
+}
+
+// TestRootFromDHCP: option 17 takes the place of root=dhcp.
+func TestRootFromDHCP(t *testing.T) {
+	for name, c := range map[string]struct {
+		line  string
+		lease netconf.Lease
+		root  string
+		err   string
+	}{
+		"a root path":      {"root=dhcp", netconf.Lease{RootPath: "nfs:192.0.2.9:/srv"}, "nfs:192.0.2.9:/srv", ""},
+		"netroot=dhcp":     {"root=LABEL=x netroot=dhcp", netconf.Lease{RootPath: "nbd:192.0.2.9:disk"}, "nbd:192.0.2.9:disk", ""},
+		"a URL by DHCPv6":  {"root=dhcp6", netconf.Lease{Method: "dhcp6", BootFile: "http://[2001:db8::1]/root"}, "http://[2001:db8::1]/root", ""},
+		"no root path":     {"root=dhcp", netconf.Lease{}, "", "no root path (option 17)"},
+		"another root":     {"root=LABEL=x", netconf.Lease{RootPath: "nfs:192.0.2.9:/srv"}, "", ""},
+		"a path of NFS":    {"root=dhcp", netconf.Lease{RootPath: "192.0.2.9:/srv"}, "192.0.2.9:/srv", ""},
+		"twice, for retry": {"root=nfs:192.0.2.9:/srv", netconf.Lease{RootPath: "nfs:192.0.2.9:/srv"}, "", ""},
+	} {
+		line, err := leaseRoot(cmdline.Parse(c.line, "test"), "eth0", c.lease)
+		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got, _ := line.Get("root"); got != c.root {
+			t.Errorf("%s: root=%s", name, got)
 		}
 	}
 }

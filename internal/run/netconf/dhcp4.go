@@ -1,6 +1,7 @@
 package netconf
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,9 +25,10 @@ type PacketConn interface {
 
 // Client gets and keeps a DHCPv4 lease on one NIC (RFC 2131).
 type Client struct {
-	Conn PacketConn
-	MAC  net.HardwareAddr
-	Host string // our name, if we have one
+	Conn  PacketConn
+	MAC   net.HardwareAddr
+	Host  string // our name, if we have one
+	Class string // vendor class; "" = "bareroot"
 	// Check says who has the address already; "" if nobody. nil: not checked.
 	Check func(ctx context.Context, a netip.Addr) string
 	// OnLease is told of each new or renewed lease, and of its loss (nil).
@@ -291,7 +293,7 @@ func (c *Client) message(kind dhcpv4.MessageType, more ...dhcpv4.Modifier) (*dhc
 			dhcpv4.OptionDomainName, dhcpv4.OptionRootPath, dhcpv4.OptionInterfaceMTU, dhcpv4.OptionBroadcastAddress, dhcpv4.OptionNTPServers,
 			dhcpv4.OptionVendorSpecificInformation, dhcpv4.OptionTFTPServerName, dhcpv4.OptionBootfileName, dhcpv4.OptionDNSDomainSearchList,
 			dhcpv4.OptionClasslessStaticRoute),
-			dhcpv4.WithOption(dhcpv4.OptMaxMessageSize(1472)), dhcpv4.WithOption(dhcpv4.OptClassIdentifier("bareroot")))
+			dhcpv4.WithOption(dhcpv4.OptMaxMessageSize(1472)), dhcpv4.WithOption(dhcpv4.OptClassIdentifier(cmp.Or(c.Class, "bareroot"))))
 		if c.Host != "" {
 			mods = append(mods, dhcpv4.WithOption(dhcpv4.OptHostName(c.Host)))
 		}

@@ -29,6 +29,7 @@ type Config struct {
 	BootMAC string // the NIC that netbooted gets a head start
 	Probe   string // host:port that the winning NIC must reach; "" = any address wins
 	Limits  Limits
+	Class   string              // vendor class for DHCP; "" = ours
 	UUID    string              // of the machine, for DHCPv6
 	Load    func(module string) // loads a kernel module; nil: all are in the kernel
 	Log     *console.Log

@@ -215,7 +215,7 @@ func (n *nic) dhcp4(ctx context.Context, ip cmdline.IP, limit time.Duration) boo
 	}
 	got := make(chan struct{}, 1)
 	cctx, stop := context.WithCancel(ctx)
-	c := Client{Conn: conn, MAC: l.MAC, Host: ip.Host, Debugf: n.m.cfg.Log.Debugf, Note: n.note, Verify: n.cable(),
+	c := Client{Conn: conn, MAC: l.MAC, Host: ip.Host, Class: n.m.cfg.Class, Debugf: n.m.cfg.Log.Debugf, Note: n.note, Verify: n.cable(),
 		Check: func(ctx context.Context, a netip.Addr) string {
 			return inUse(ctx, l.Name, l.Index, l.MAC, a)
 		},
