@@ -77,7 +77,7 @@ func relevantLoaded(x *kmod.Index, m loaded, mode string) bool {
 	if mode == Strict && (!m.Held || strings.HasPrefix(p, "fs/")) {
 		return false
 	}
-	return ok && !builtin && own && below(p, always[:]) && !below(p, servers[:])
+	return ok && !builtin && own && below(p, always[:]) && !below(p, never[:]) && !below(p, servers[:])
 }
 
 func wantSpare(w *wanted) {
