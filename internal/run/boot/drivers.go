@@ -34,9 +34,9 @@ func (b *Boot) stagePreTrigger(ctx context.Context) error {
 		}
 	}
 	if b.devices == nil {
-		// What the server will ask for may need all disks.
-		background := b.conf.Server == nil && b.role() == "root"
-		if b.devices, err = device.Start(b.life, b.log, b.mods, background); err != nil {
+		// What a server will ask for may need all disks.
+		needs := device.Needs{Network: b.needNetwork(), All: b.conf.Server != nil || b.role() != "root"}
+		if b.devices, err = device.Start(b.life, b.log, b.mods, needs); err != nil {
 			return err
 		}
 	}

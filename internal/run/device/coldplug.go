@@ -20,6 +20,14 @@ import (
 	"bareroot/internal/run/console"
 )
 
+// Needs are what the boot needs of the devices.
+type Needs struct {
+	Network bool // NICs come first; else last
+	// All disks, rather than one that is waited for by name: disk controllers
+	// are then waited for when their module is loaded.
+	All bool
+}
+
 // Manager owns the devices until Close.
 type Manager struct {
 	Log     *console.Log
@@ -30,12 +38,13 @@ type Manager struct {
 	sock   *socket
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+	needs  Needs
 	alone  map[string]bool // modules to be loaded in the background
 	slots  chan struct{}   // bounds how many devices are looked at at once
 
 	mu      sync.Mutex
 	seen    map[string]bool // modaliases, and "module NAME"
-	queue   [2][]string     // modules to load: NICs first, then the rest
+	queue   [4][]string     // modules to load, by urgency
 	wake    *sync.Cond
 	busy    int
 	closed  bool
@@ -49,16 +58,16 @@ type Manager struct {
 }
 
 // Start opens the uevent socket, starts the loaders and walks the devices
-// that exist. It returns at once. With background, for a boot that waits for
-// its devices by name and not for all, disk controllers are not waited for.
-func Start(ctx context.Context, log *console.Log, mods *Modules, background bool) (*Manager, error) {
+// that exist. It returns at once.
+func Start(ctx context.Context, log *console.Log, mods *Modules, needs Needs) (*Manager, error) {
 	s, err := openSocket()
 	if err != nil {
 		return nil, err
 	}
 	m := newManager(log, mods, "/sys", "/dev")
 	m.sock = s
-	if background && mods != nil {
+	m.needs = needs
+	if !needs.All && mods != nil {
 		m.alone = m.aloneWithDriver()
 	}
 	m.first = m.kernelSeq()
@@ -102,11 +111,11 @@ func (m *Manager) Close() {
 // Coldplug walks /sys/devices: modaliases are queued for loading, block
 // devices named.
 func (m *Manager) Coldplug(ctx context.Context) {
-	// NICs first: DHCP's round trips then pass while everything else loads.
+	// DHCP's round trips pass while everything else loads.
 	for _, bus := range []string{"pci", "virtio"} {
 		found, _ := filepath.Glob(filepath.Join(m.sys, "bus", bus, "devices/*/modalias"))
 		for _, p := range found {
-			if b, err := os.ReadFile(p); err == nil && isNIC(string(b)) {
+			if b, err := os.ReadFile(p); err == nil && m.urgency(string(b)) <= disks {
 				m.want(strings.TrimSpace(string(b)))
 			}
 		}
@@ -245,10 +254,7 @@ func (m *Manager) want(alias string) {
 	if len(names) == 0 {
 		return
 	}
-	class := 1
-	if isNIC(alias) {
-		class = 0
-	}
+	class := m.urgency(alias)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, n := range names {
@@ -260,52 +266,17 @@ func (m *Manager) want(alias string) {
 	m.wake.Broadcast()
 }
 
-// aloneWithDriver finds the modules that are for one PCI disk controller each
-// (class 01, but for NVMe). An empty SATA port is waited for a second; several
-// controllers of one driver must be found in order, as the order names disks.
-func (m *Manager) aloneWithDriver() map[string]bool {
-	count := map[string]int{}
-	found, _ := filepath.Glob(filepath.Join(m.sys, "bus/pci/devices/*/modalias"))
-	for _, p := range found {
-		b, err := os.ReadFile(p)
-		if a := strings.TrimSpace(string(b)); err == nil && strings.Contains(a, "bc01sc") && !strings.Contains(a, "bc01sc08") {
-			for _, n := range m.Modules.Match(a) {
-				count[n]++
-			}
-		}
-	}
-	alone := map[string]bool{}
-	for n, c := range count {
-		alone[n] = c == 1
-	}
-	return alone
-}
-
-// isNIC says whether a modalias is that of a network device: PCI class 02, or
-// virtio device 1. They are loaded first, so that DHCP runs while disks probe.
-func isNIC(alias string) bool {
-	if strings.HasPrefix(alias, "pci:") {
-		return strings.Contains(alias, "bc02sc")
-	}
-	return strings.HasPrefix(alias, "virtio:d00000001v")
-}
-
 func (m *Manager) loader() {
 	for {
 		m.mu.Lock()
-		for !m.closed && len(m.queue[0])+len(m.queue[1]) == 0 {
+		for !m.closed && m.queued() == 0 {
 			m.wake.Wait()
 		}
 		if m.closed {
 			m.mu.Unlock()
 			return
 		}
-		q := &m.queue[0]
-		if len(*q) == 0 {
-			q = &m.queue[1]
-		}
-		name := (*q)[0]
-		*q = (*q)[1:]
+		name := m.next()
 		m.busy++
 		m.mu.Unlock()
 		load := m.Modules.Load
@@ -322,6 +293,27 @@ func (m *Manager) loader() {
 		m.notify()
 		m.mu.Unlock()
 	}
+}
+
+// next takes the most urgent module out of the queue, which is not empty. m.mu
+// is held.
+func (m *Manager) next() string {
+	for i, q := range m.queue {
+		if len(q) > 0 {
+			m.queue[i] = q[1:]
+			return q[0]
+		}
+	}
+	return ""
+}
+
+// queued is the number of modules that wait to be loaded. m.mu is held.
+func (m *Manager) queued() int {
+	n := 0
+	for _, q := range m.queue {
+		n += len(q)
+	}
+	return n
 }
 
 // notify wakes those who wait for a change. m.mu is held.

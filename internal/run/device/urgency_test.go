@@ -1,0 +1,53 @@
+package device
+
+import (
+	"strings"
+	"testing"
+
+	"bareroot/internal/run/console"
+)
+
+func TestUrgency(t *testing.T) {
+	for alias, want := range map[string]int{
+		"pci:v00008086d00001502sv00001028sd000005D1bc02sc00i00": nics,
+		"pci:v000015B3d00001013sv000015B3sd00000015bc02sc07i00": nics,
+		"virtio:d00000001v00001AF4":                             nics,
+		"pci:v00001AF4d00001001sv00001AF4sd00000002bc01sc00i00": disks,
+		"pci:v00001B36d00000010sv00001AF4sd00001100bc01sc08i02": disks,
+		"pci:v00001B36d0000000Dsv00001AF4sd00001100bc0Csc03i30": disks,
+		"virtio:d00000002v00001AF4":                             disks,
+		"usb:v46F4p0001d0000dc00dsc00dp00ic08isc06ip50in00":     disks,
+		"scsi:t-0x00":        disks,
+		"mmc:block":          disks,
+		"of:NmmcT(null)Cx,y": disks,
+		"vmbus:ba6163d9":     disks,
+		"pci:v00008086d00002918sv00001AF4sd00001100bc06sc01i00": rest,
+		"virtio:d00000004v00001AF4":                             rest,
+		"usb:v0627p0001d0000dc00dsc00dp00ic03isc01ip01in00":     rest,
+		"acpi:PNP0C0C:":          rest,
+		"serio:ty06pr00id00ex00": rest,
+		"\n":                     disks,
+	} {
+		m := newManager(console.NewLog(&strings.Builder{}), nil, t.TempDir(), t.TempDir())
+		m.needs.Network = true
+		if got := m.urgency(alias); got != want {
+			t.Errorf("%s: %d, want %d", alias, got, want)
+		}
+		if m.needs.Network = false; want == nics && m.urgency(alias) != later {
+			t.Errorf("%s is urgent without a network", alias)
+		}
+	}
+}
+
+// TestOrder: what waits is loaded by urgency.
+func TestOrder(t *testing.T) {
+	m := newManager(console.NewLog(&strings.Builder{}), nil, t.TempDir(), t.TempDir())
+	m.queue = [4][]string{rest: {"c"}, disks: {"a", "b"}, later: {"d"}}
+	var got []string
+	for m.queued() > 0 {
+		got = append(got, m.next())
+	}
+	if s := strings.Join(got, ""); s != "abcd" {
+		t.Errorf("order %s", s)
+	}
+}
