@@ -54,7 +54,7 @@ rd.md.uuid;rd_MD_UUID	t
 rd.md.imsm	b		1
 rd.md.ddf	b		1
 rd.md.conf	b		1
-rd.md.waitclean	b		0	-
+rd.md.waitclean	b		0
 rd.dm	b		1	-
 rd.dm.uuid;rd_DM_UUID	t			-
 rd.luks,luks	b		1
@@ -65,7 +65,7 @@ rd.luks.key,luks.key	o
 rd.luks.options,luks.options	t
 rd.luks.crypttab,luks.crypttab	b		1
 rd.luks.key.tout	n		10
-rd.luks.timeout	n		0	-
+rd.luks.timeout	n		0
 rd.fcoe	b		1	-
 fcoe	o			-
 rd.nonvmf	f			-
@@ -145,6 +145,8 @@ break	t			-
 initramfs.runsize	t			-
 drop_capabilities	t			-
 bareroot.role	c	root,discover,deploy,rescue	the ramdisk's configuration, else root
+rd.ssh	b		1 if the configuration has keys, else 0
+bareroot.watchdog	n		0
 bareroot.modules	c	warn,refuse,ignore	warn
 bareroot.degraded	n	0..86400	two thirds of rd.retry
 metal.server	u			-

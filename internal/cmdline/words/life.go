@@ -22,7 +22,7 @@ var lifeWords = []Def{
 	{Name: "rd.shell", Old: []string{"rdshell"}, Type: Bool, Default: "1", Stage: "any", From: "dracut", Meaning: "0: no shell on failure; given as 1: a shell at once, also on a machine with a server"},
 	{Name: "rd.emergency", Type: Choice, Choices: []string{"reboot", "poweroff", "halt"}, Default: "reboot", Stage: "any", From: "dracut", Meaning: "what follows a failure when no shell is opened, or when it ends"},
 	{Name: "bareroot.emergency.delay", Type: Number, Default: "60", Stage: "any", From: "bareroot", Meaning: "seconds before that action; a key on the console opens a shell instead unless rd.shell=0"},
-	{Name: "rd.ctty", Type: Text, Default: "the last active console", Stage: "any", From: "dracut", Meaning: "terminal of the shell"},
+	{Name: "rd.ctty", Type: Text, Default: "every active console", Stage: "any", From: "dracut", Meaning: "the one terminal for shells and questions"},
 	{Name: "rd.debug", Old: []string{"rdinitdebug", "rdnetdebug"}, Type: Bool, Default: "0", Stage: "any", From: "dracut", Meaning: "more lines on the console; they are always in the log", Why: "dracut-ng ignores the old names"},
 	{Name: "quiet", Type: Flag, Stage: "any", From: "kernel, dracut", Meaning: "only warnings and failures on the console"},
 	{Name: "rd.info", Old: []string{"rdinfo"}, Type: Bool, Default: "0", Stage: "any", From: "dracut", Meaning: "messages on the console although the line says quiet"},
@@ -51,6 +51,8 @@ var lifeWords = []Def{
 
 var ownWords = []Def{
 	{Name: "bareroot.role", Type: Choice, Choices: []string{"root", "discover", "deploy", "rescue"}, Default: "the ramdisk's configuration, else root", Stage: "cmdline", From: "bareroot", Meaning: "what this boot is there to do"},
+	{Name: "rd.ssh", Type: Bool, Default: "1 if the configuration has keys, else 0", Stage: "pre-trigger", From: "bareroot", Meaning: "run an ssh server while the ramdisk does, for the keys of /root/.ssh/authorized_keys in it and of the configuration"},
+	{Name: "bareroot.watchdog", Type: Number, Default: "0", Stage: "pre-trigger", From: "bareroot", Meaning: "seconds after which the hardware watchdog resets a machine whose ramdisk hangs; it runs on for the root, which must feed it. 0: no watchdog is opened"},
 	{Name: "bareroot.modules", Type: Choice, Choices: []string{"warn", "refuse", "ignore"}, Default: "warn", Stage: "pre-pivot", From: "bareroot", Meaning: "what a root without modules for the running kernel means; warn and refuse say which kernels the root has modules for"},
 	{Name: "bareroot.degraded", Type: Number, Max: 86400, Default: "two thirds of rd.retry", Stage: "initqueue", From: "bareroot", Meaning: "seconds after which an array or volume group is started although a part of it is missing"},
 }
