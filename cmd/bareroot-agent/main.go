@@ -1,6 +1,7 @@
 // Command bareroot-agent carries out the orders of the machine's own server.
 // bareroot-init starts it in the ramdisk, on the console, after it opened a
-// session; when the agent ends, its outcome file says what init does next.
+// session; when the agent ends, its outcome file says what init does next. With
+// --ssh it is the ramdisk's ssh server, whatever the ramdisk is there to do.
 //
 // It is not for the command line of a running system: its roles overwrite
 // disks.
@@ -33,13 +34,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs := flag.NewFlagSet("bareroot-agent", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.Usage = func() {
-		fmt.Fprintln(stderr, "usage: bareroot-agent [--session FILE] [--outcome FILE] [--log FILE] | --version")
+		fmt.Fprintln(stderr, "usage: bareroot-agent [--session FILE] [--outcome FILE] [--log FILE] | --ssh FILE | --version")
 		fs.PrintDefaults()
 	}
 	var f files
 	fs.StringVar(&f.session, "session", rdconf.SessionPath, "the session that bareroot-init opened")
 	fs.StringVar(&f.outcome, "outcome", rdconf.OutcomePath, "where to leave what init does next")
 	fs.StringVar(&f.log, "log", rdconf.LogPath, "the boot's log, added to and sent to the server")
+	sshConf := fs.String("ssh", "", "be an ssh server as this file says, and nothing else")
 	printVersion := fs.Bool("version", false, "print the version")
 	if err := fs.Parse(args); err != nil {
 		return 2
@@ -51,6 +53,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if fs.NArg() > 0 {
 		fmt.Fprintf(stderr, "bareroot-agent: unknown argument %q\n", fs.Arg(0))
 		return 2
+	}
+	if *sshConf != "" {
+		if err := serveSSH(ctx, *sshConf, stdout); err != nil {
+			fmt.Fprintf(stderr, "%v\n", err)
+			return 1
+		}
+		return 0
 	}
 	if err := work(ctx, f, stdout); err != nil {
 		fmt.Fprintf(stderr, "bareroot-agent: %v\n", err)

@@ -27,6 +27,7 @@ const (
 	SessionPath = "/run/bareroot/session.json"
 	OutcomePath = "/run/bareroot/outcome.json"
 	LogPath     = "/run/bareroot/boot.log"
+	SSHPath     = "/run/bareroot/ssh.json" // an SSH, from init for the agent
 	AgentPath   = "/usr/bin/bareroot-agent"
 )
 
@@ -38,6 +39,14 @@ type Config struct {
 	Locked  []string `json:"locked,omitempty"`  // keys that no stronger source may override
 	Modules []string `json:"modules,omitempty"` // loaded before devices are probed
 	Server  *Server  `json:"server,omitempty"`
+	SSH     *SSH     `json:"ssh,omitempty"` // an ssh server runs while the ramdisk does
+}
+
+// SSH is who may log in to the ramdisk, and by which key it is known.
+type SSH struct {
+	Keys    []string `json:"authorized_keys,omitempty"` // lines as in authorized_keys
+	HostKey string   `json:"host_key,omitempty"`        // private, PEM; "" one is made for each boot
+	Port    int      `json:"port,omitempty"`            // 22
 }
 
 // Server is the machine's own server and this boot's secret.
@@ -97,7 +106,7 @@ func unknown(all map[string]json.RawMessage) []string {
 	var out []string
 	for k := range all {
 		switch k {
-		case "version", "role", "cmdline", "locked", "modules", "server":
+		case "version", "role", "cmdline", "locked", "modules", "server", "ssh":
 		default:
 			out = append(out, k)
 		}
@@ -140,7 +149,26 @@ func (c Config) merge(over Config) Config {
 	if over.Server != nil {
 		c.Server = over.Server
 	}
+	if over.SSH != nil {
+		c.SSH = over.SSH.over(c.SSH)
+	}
 	return c
+}
+
+// over adds the machine's own settings to the builder's.
+func (s *SSH) over(base *SSH) *SSH {
+	if base == nil {
+		return s
+	}
+	out := *base
+	out.Keys = append(out.Keys[:len(out.Keys):len(out.Keys)], s.Keys...)
+	if s.HostKey != "" {
+		out.HostKey = s.HostKey
+	}
+	if s.Port != 0 {
+		out.Port = s.Port
+	}
+	return &out
 }
 
 // WriteFile writes v as JSON to path, mode 0600, by temporary file and rename.

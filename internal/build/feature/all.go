@@ -31,6 +31,7 @@ func All() []Info {
 		team,
 		shell,
 		sshd,
+		sshLogin,
 		sshClient,
 		debug,
 		terminfo,

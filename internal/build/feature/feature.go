@@ -37,6 +37,7 @@ type Info struct {
 	Generic   bool   // it stands for the generic set of kernel modules
 	Busybox   bool   // it stands for busybox and its applets
 	Microcode bool   // it stands for the microcode segment
+	Agent     bool   // it is a part of bareroot-agent
 	FIPS      bool   // .hmac files are checked and taken along, and Modules are what init loads and tests first
 }
 

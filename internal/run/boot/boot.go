@@ -58,6 +58,7 @@ type Boot struct {
 	adopted map[string]string // variables of hooks that are words by now
 	asked   bool              // for more words
 	shell   atomic.Bool       // one of ours is open
+	ssh     func()            // ends the ssh server; nil: none runs
 	fips    *fips.Checks
 }
 

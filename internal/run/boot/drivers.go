@@ -33,6 +33,7 @@ func (b *Boot) stagePreTrigger(ctx context.Context) error {
 			return err
 		}
 	}
+	b.startSSH()
 	if b.devices == nil {
 		// What a server will ask for may need all disks.
 		needs := device.Needs{Network: b.needNetwork(), All: b.conf.Server != nil || b.role() != "root"}

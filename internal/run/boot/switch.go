@@ -92,6 +92,7 @@ func (b *Boot) handOver() (err error, final bool) {
 		b.network.Close()
 		b.network = nil
 	}
+	b.stopSSH()
 	killOthers(b.life, b.log)
 	b.asker.Close()
 	// The secret of this boot is not the root's.
