@@ -143,7 +143,7 @@ func baseline(k distro.Found, dir string) (*image, error) {
 		script += "/bin/busybox insmod /" + name + "\n"
 	}
 	// A disk is found while its driver loads; the shell has no events to wait for.
-	script += "until [ -b /dev/vda ]; do /bin/busybox usleep 1000; done\n/bin/busybox mount -o ro /dev/vda /root && /bin/busybox mount --move /dev /root/dev && exec /bin/busybox switch_root /root /sbin/init\n"
+	script += "until [ -b /dev/vda ]; do /bin/busybox usleep 1000; done\n/bin/busybox mount -t ext4 -o ro /dev/vda /root && /bin/busybox mount --move /dev /root/dev && exec /bin/busybox switch_root /root /sbin/init\n"
 	errs = append(errs, w.File("init", 0o755, []byte(script)), w.Close(), z.Close())
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

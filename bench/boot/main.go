@@ -11,7 +11,7 @@
 // run ./bench/build -keep DIR" leaves them. Each round boots every ramdisk
 // once by QEMU's instruction clock (-icount shift=0: a nanosecond of guest
 // time is an instruction, other load does not count) and once plainly. It
-// needs QEMU and a kernel, found as the lab's tests find it (BAREROOT_CACHE).
+// needs QEMU, gcc, and a kernel, found as the lab's tests find it (BAREROOT_CACHE).
 package main
 
 import (
@@ -19,7 +19,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -182,10 +181,8 @@ func root(ctx context.Context, dir string) (string, error) {
 			return "", err
 		}
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(tree, "sbin/init"), "./bench/boot/marker")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if b, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the marker (run this in the checkout): %w: %s", err, b)
+	if _, err := hosttool.Run(ctx, "gcc", "-static", "-Os", "-s", "-Wall", "-o", filepath.Join(tree, "sbin/init"), "bench/boot/marker/marker.c"); err != nil {
+		return "", fmt.Errorf("build the marker (run this in the checkout, with gcc): %w", err)
 	}
 	// Some makers' init wants to see that it is a root.
 	for name, text := range map[string]string{"etc/os-release": "ID=bench\n", "lib/ld-linux.so.2": "", "usr/lib/os-release": "ID=bench\n"} {
