@@ -192,5 +192,18 @@ func NeedsShutdown(root string) bool {
 	if unix.Stat(root, &st) != nil {
 		return false
 	}
-	return assemble.NeedsStop(fmt.Sprintf("%d:%d", unix.Major(st.Dev), unix.Minor(st.Dev)))
+	dev := st.Dev
+	if unix.Major(dev) == 0 { // btrfs has numbers of its own
+		b, err := os.ReadFile("/proc/self/mounts")
+		if err != nil {
+			return false
+		}
+		var src unix.Stat_t
+		for _, line := range strings.Split(string(b), "\n") {
+			if f := strings.Fields(line); len(f) > 2 && f[1] == root && unix.Stat(f[0], &src) == nil && src.Mode&unix.S_IFMT == unix.S_IFBLK {
+				dev = src.Rdev
+			}
+		}
+	}
+	return assemble.NeedsStop(fmt.Sprintf("%d:%d", unix.Major(dev), unix.Minor(dev)))
 }

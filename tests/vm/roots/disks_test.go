@@ -107,7 +107,7 @@ crypt_format() { printf secret | cryptsetup luksFormat --batch-mode --type luks2
 			out[name] = d
 			list = append(list, d)
 		}
-		script += m.script
+		script += m.script + "\n"
 	}
 	vmtest.Prepare(t, []string{"mdadm", "mdmon", "cryptsetup", "lvm", "mkfs.ext4", "mkfs.btrfs", "btrfs", "mkfs.xfs", "thin_check", "sfdisk"}, stand, script, list...)
 	return out
