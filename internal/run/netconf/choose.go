@@ -74,7 +74,7 @@ func (m *Manager) yield(ctx context.Context, n *nic) {
 	if dev == "" {
 		dev = m.cfg.Net.BootDev
 	}
-	if dev == "" || n.names().has(dev) || n.made {
+	if dev == "" || n.called().has(dev) || n.made {
 		return
 	}
 	end := time.NewTimer(m.cfg.Limits.Up)

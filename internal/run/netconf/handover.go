@@ -95,8 +95,8 @@ func (m *Manager) handover(needed bool) handover {
 	h := handover{needed: needed, peerDNS: m.cfg.Net.PeerDNS, resolv: m.resolvConf()}
 	for i, n := range m.nics {
 		j, _ := m.plan.job(n.names(), n.made)
-		e := handed{name: n.name(), index: i, mac: n.mac().String(), mtu: j.ip.MTU, master: j.master, dns: m.cfg.Net.DNS, routes: n.extra(), byMAC: len(m.plan.virts) == 0}
-		e.four, e.six = n.leases[false], n.leases[true]
+		e := handed{name: n.name(), index: i, mac: n.mac().String(), mtu: j.ip.MTU, master: j.master, dns: m.cfg.Net.DNS, routes: m.plan.routes(n.names()), byMAC: len(m.plan.virts) == 0}
+		e.four, e.six = n.leases[false].copy(), n.leases[true].copy()
 		if n.made {
 			for k := range m.plan.virts {
 				if m.plan.virts[k].name == n.name() {
@@ -113,6 +113,15 @@ func (m *Manager) handover(needed bool) handover {
 	}
 	slices.SortFunc(h.nics, func(a, b handed) int { return a.index - b.index })
 	return h
+}
+
+// copy is one that no renewal changes.
+func (l *Lease) copy() *Lease {
+	if l == nil {
+		return nil
+	}
+	c := *l
+	return &c
 }
 
 // keeperOf is what in the root will renew leases; "" if nothing is seen.

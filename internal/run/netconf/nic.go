@@ -40,6 +40,13 @@ func (n *nic) mac() net.HardwareAddr { return n.link.MAC }
 
 func (n *nic) names() names { return names{n.name(), n.kernel, n.mac().String()} }
 
+// called is names for those who do not hold m.mu.
+func (n *nic) called() names {
+	n.m.mu.Lock()
+	defer n.m.mu.Unlock()
+	return n.names()
+}
+
 func (n *nic) carrier() bool { return n.link.Carrier() }
 
 // now is the link as the kernel last reported it.
@@ -132,7 +139,7 @@ func (n *nic) run(ctx context.Context, j job) {
 		cfg.Log.Warnf("bring %s up: %v", name, err)
 		return
 	}
-	for _, v := range n.m.plan.vlansOf(n.names()) {
+	for _, v := range n.m.plan.vlansOf(n.called()) {
 		if err := n.m.makeVirtual(&v, l.Index); err != nil {
 			cfg.Log.Errorf("%v", err)
 		}
@@ -146,7 +153,7 @@ func (n *nic) run(ctx context.Context, j job) {
 		return
 	}
 	cfg.Log.Debugf("%s: carrier %.3f s after start", name, time.Since(cfg.Start).Seconds())
-	if !j.named && cfg.BootMAC != "" && !n.names().has(cfg.BootMAC) {
+	if !j.named && cfg.BootMAC != "" && !n.called().has(cfg.BootMAC) {
 		n.say("waits for the NIC that netbooted (%s)", cfg.BootMAC)
 		if !sleep(ctx, headStart) {
 			return
@@ -284,15 +291,7 @@ func (n *nic) static(ctx context.Context, ip cmdline.IP) {
 }
 
 // extra is rd.route= for the NIC.
-func (n *nic) extra() []LeaseRoute {
-	var out []LeaseRoute
-	for _, r := range n.m.cfg.Net.Routes {
-		if r.Device == "" || n.names().has(r.Device) {
-			out = append(out, LeaseRoute{r.Dest, r.Via})
-		}
-	}
-	return out
-}
+func (n *nic) extra() []LeaseRoute { return n.m.plan.routes(n.called()) }
 
 // leased puts a DHCPv4 lease on the NIC, or takes it off.
 func (n *nic) leased(ctx context.Context, ip cmdline.IP, l *Lease) {

@@ -132,6 +132,17 @@ func (p *plan) vlansOf(n names) []virtual {
 	return out
 }
 
+// routes are the words rd.route= for an interface.
+func (p *plan) routes(n names) []LeaseRoute {
+	var out []LeaseRoute
+	for _, r := range p.net.Routes {
+		if r.Device == "" || n.has(r.Device) {
+			out = append(out, LeaseRoute{r.Dest, r.Via})
+		}
+	}
+	return out
+}
+
 // expected are the interfaces that the command line names.
 func (p *plan) expected() []string {
 	var out []string
