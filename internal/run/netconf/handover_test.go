@@ -271,7 +271,7 @@ const bus = `<busconfig><type>system</type><listen>unix:path=/run/dbus/system_bu
 func TestHandOverNetworkManager(t *testing.T) {
 	for _, p := range []string{"NetworkManager", "dbus-daemon"} {
 		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("%v: install network-manager", err)
+			t.Skipf("%v: install network-manager where it may manage the network, or a copy of it in PATH", err)
 		}
 	}
 	w := wire(t)
