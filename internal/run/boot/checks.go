@@ -47,7 +47,7 @@ func (b *Boot) checkFIPS(ctx context.Context, stage string) error {
 	}
 	if b.fips == nil {
 		b.fips = &fips.Checks{
-			Kver: b.kver, Say: b.log.Infof,
+			Say: b.log.Infof,
 			Load: func(name string) error {
 				if b.mods == nil {
 					return errors.New("there are no kernel modules")
@@ -60,6 +60,6 @@ func (b *Boot) checkFIPS(ctx context.Context, stage string) error {
 			},
 		}
 	}
-	b.fips.Line, b.fips.Root = b.line, b.role() == "root"
+	b.fips.Line, b.fips.Kver, b.fips.Root = b.line, b.kver, b.role() == "root"
 	return b.fips.Stage(ctx, stage)
 }
