@@ -134,14 +134,16 @@ func sizeOf(name string) (n int64, err error) {
 func printTable(subjects []*subject) {
 	fmt.Println("| | CPU s | wall s | memory MiB | size MiB | runs | first line / this: CPU, wall, size |")
 	fmt.Println("|---|---|---|---|---|---|---|")
-	base := subjects[0]
-	for i, sub := range subjects {
+	var base *subject // the first that was measured
+	for _, sub := range subjects {
 		if len(sub.samples) == 0 {
 			fmt.Printf("| %s | not measured: %s | | | | | |\n", sub.name, strings.Join(strings.Fields(sub.why), " "))
 			continue
 		}
 		ratio := ""
-		if i > 0 && len(base.samples) > 0 {
+		if base == nil {
+			base = sub
+		} else {
 			ratio = fmt.Sprintf("%.3f, %.3f, %.2f", base.median(cpuOf)/sub.median(cpuOf), base.median(wallOf)/sub.median(wallOf), float64(base.size)/float64(sub.size))
 		}
 		fmt.Printf("| %s | %s | %s | %.0f | %s | %d | %s |\n", sub.name, sub.spread(cpuOf), sub.spread(wallOf),
