@@ -85,14 +85,13 @@ rd.peerdns	b		1
 biosdevname	b		0	-
 net.ifnames	b		1
 rd.net.timeout.carrier	n		10
-rd.net.timeout.iflink	n		60	-
+rd.net.timeout.iflink	n		60
 rd.net.timeout.ifup	n		20
-rd.net.timeout.route	n		20	-
+rd.net.timeout.route	n		20
 rd.net.timeout.ipv6dad	n		50
 rd.net.timeout.ipv6auto	n		40
-rd.net.timeout.dhcp	n
+rd.net.timeout.dhcp	n		20
 rd.net.dhcp.retry	n	1..1000000000	1
-dhcpclass	t			-
 netroot	o			-
 nfsroot	o			-
 nfsrootdebug	f
@@ -105,8 +104,8 @@ rd.iscsi.password;iscsi_password	t			-
 rd.iscsi.in.username;iscsi_in_username	t			-
 rd.iscsi.in.password;iscsi_in_password	t			-
 rd.iscsi.firmware;iscsi_firmware	b		0	-
-rd.iscsi.ibft	b		0	-
-rd.iscsi.mp	b		0	-
+rd.iscsi.ibft	b		0
+rd.iscsi.mp	b		0
 rd.iscsi.target.name;iscsi_target_name	t
 rd.iscsi.target.ip;iscsi_target_ip	t
 rd.iscsi.target.port;iscsi_target_port	t

@@ -291,15 +291,6 @@ func vlanID(name string) (int, bool) {
 	return id, id >= 1 && id <= 4094
 }
 
-// NotYet names what of ip= is understood but not carried out; whole words are
-// named by the function NotYet.
-func (n Network) NotYet() []string {
-	if n.IBFT {
-		return []string{"the firmware's iBFT"}
-	}
-	return nil
-}
-
 // CheckRoot applies dracut's rules for roots that come from DHCP (needDHCP)
 // or whose server may come from DHCP (dhcpOrServer) to the line of bootdev.
 func (n Network) CheckRoot(needDHCP, dhcpOrServer bool) error {

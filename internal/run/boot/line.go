@@ -114,7 +114,7 @@ func (b *Boot) setLine(line cmdline.Line) error {
 	for _, t := range n.Notices {
 		b.log.Warnf("%s", t)
 	}
-	if later := append(cmdline.NotYet(line), n.NotYet()...); len(later) > 0 {
+	if later := cmdline.NotYet(line); len(later) > 0 {
 		b.log.Warnf("understood but not carried out by this version: %s", strings.Join(later, ", "))
 	}
 	b.net = n

@@ -14,22 +14,11 @@ import (
 
 // needNetwork says whether the boot, as far as it is known, uses a network.
 func (b *Boot) needNetwork() bool {
-	if b.conf.Server != nil || b.net.Need || len(b.net.Ifaces) > 0 || b.ibft() {
+	if b.conf.Server != nil || b.net.Need || len(b.net.Ifaces) > 0 || b.net.IBFT {
 		return true
 	}
 	roots, err := cmdline.ParseRoots(b.line)
 	return err == nil && (roots.Root.Network() || len(roots.Net) > 0)
-}
-
-// ibft says whether the firmware's table of its iSCSI boot is to be followed:
-// rd.iscsi.ibft, or ip=ibft in either form.
-func (b *Boot) ibft() bool {
-	for _, w := range b.line.All("ip") {
-		if w.Value == "ibft" || strings.HasSuffix(w.Value, ":ibft") {
-			return true
-		}
-	}
-	return b.line.Bool(false, "rd.iscsi.ibft")
 }
 
 // readIBFT adds the firmware's NICs to what the command line says.
@@ -49,11 +38,12 @@ func (b *Boot) readIBFT() error {
 		return fmt.Errorf("%s: %w", dir, err)
 	}
 	b.net = n
+	b.net.IBFT = false // it is read
 	return nil
 }
 
 func (b *Boot) startNetwork() error {
-	if b.ibft() {
+	if b.net.IBFT {
 		if err := b.readIBFT(); err != nil {
 			return err
 		}

@@ -274,6 +274,9 @@ func (n *nic) static(ctx context.Context, ip cmdline.IP) {
 		n.m.cfg.Log.Errorf("%s: the address %s is already used by %s", name, ip.Client, who)
 	}
 	l := &Lease{Method: "static", Address: netip.PrefixFrom(ip.Client, ip.Bits), Gateway: ip.Gateway, DNS: ip.DNS, Host: ip.Host, Obtained: time.Now()}
+	if ip.NTP.IsValid() {
+		l.NTP = []netip.Addr{ip.NTP}
+	}
 	if peer, err := netip.ParseAddr(ip.Peer); err == nil {
 		l.NextServ = peer
 	}
