@@ -28,6 +28,7 @@ type Devices interface {
 	Settled() bool
 	Refresh() error
 	Seen() string
+	HandOver(dir string, boot time.Duration) error
 }
 
 // Runner starts programs.
@@ -297,8 +298,15 @@ func (e *Engine) run(ctx context.Context, v View) (ran bool, err error) {
 					e.fail("%v", err)
 				}
 			default:
-				if s.Argv[0] == "lvm" || s.Argv[0] == "multipath" {
+				if s.Argv[0] == "lvm" {
 					e.Module("dm_mod")
+				}
+				if s.Argv[0] == "multipath" {
+					// It knows of disks only what udev's records say.
+					e.Module("dm_multipath")
+					if err := e.Devices.HandOver("/run/udev", console.Uptime()); err != nil {
+						e.Log.Warnf("%v", err)
+					}
 				}
 				if _, err := e.program(ctx, s.Argv, ""); err != nil {
 					if ctx.Err() != nil {

@@ -41,6 +41,8 @@ func (b *bench) Refresh() error                 { b.change(func() {}); return ni
 func (b *bench) Seen() string                   { return "what is seen" }
 func (b *bench) Tell(string)                    {}
 
+func (b *bench) HandOver(string, time.Duration) error { return nil }
+
 func (b *bench) Changed() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()

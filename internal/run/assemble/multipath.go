@@ -14,8 +14,9 @@ import (
 // where rd.multipath=1 asks for it; rd.multipath=0 turns it off, and
 // rd.multipath=default acts without a configuration.
 type multipath struct {
-	on  bool
-	has bool
+	on     bool
+	has    bool
+	kpartx bool
 }
 
 func newMultipath(c Config) Assembler {
@@ -24,7 +25,7 @@ func newMultipath(c Config) Assembler {
 	if !given {
 		on = c.Read("/etc/multipath.conf") != ""
 	}
-	return &multipath{on: on, has: c.Has("multipath")}
+	return &multipath{on: on, has: c.Has("multipath"), kpartx: c.Has("kpartx")}
 }
 
 // wwid is a name that all paths to a disk have in common.
@@ -66,7 +67,14 @@ func (m *multipath) Plan(v View) []Step {
 			ids = append(ids, b.Name)
 		}
 		out = append(out, Step{Key: "multipath " + strings.Join(ids, " "), Why: fmt.Sprintf("paths to %s: %s", w, names(bs)),
-			Argv: []string{"multipath", "-v2", "/dev/" + bs[len(bs)-1].Name}})
+			Argv: []string{"multipath", "-i", "-v2", "/dev/" + bs[len(bs)-1].Name}})
+	}
+	for _, d := range v.Mapped {
+		// The kernel looks for no partitions on mapped devices.
+		if m.kpartx && strings.HasPrefix(d.UUID, "mpath-") {
+			out = append(out, Step{Key: "partitions of " + d.Name, Why: "partitions of " + d.Title,
+				Argv: []string{"kpartx", "-a", "-n", "-p", "-part", "/dev/mapper/" + d.Title}})
+		}
 	}
 	return out
 }
@@ -75,6 +83,9 @@ func (m *multipath) Plan(v View) []Step {
 func (m *multipath) Missing(v View) []string {
 	if !m.on || !m.has {
 		return nil
+	}
+	if !v.Settled && !v.Late {
+		return []string{"all paths (rd.multipath)"}
 	}
 	var out []string
 	for w, bs := range m.paths(v) {

@@ -47,7 +47,7 @@ func told(line string, files map[string]string, v View) []string {
 				out = append(out, "scan "+s.Btrfs)
 			default:
 				argv := slices.DeleteFunc(slices.Clone(s.Argv), func(a string) bool {
-					return strings.Contains(a, " ") || slices.Contains([]string{"--config", "--yes", "--ignorelockingfailure", "--ignoremonitoring", "--poll", "n", "--noudevsync", "--config=none", "--homehost=<ignore>"}, a)
+					return strings.Contains(a, " ") || slices.Contains([]string{"--config", "--yes", "--ignorelockingfailure", "--ignoremonitoring", "--poll", "n", "-n", "-p", "--noudevsync", "--config=none", "--homehost=<ignore>"}, a)
 				})
 				out = append(out, strings.Join(argv, " "))
 			}
@@ -124,8 +124,12 @@ func TestDecisions(t *testing.T) {
 		"btrfs of one needs none": {view: View{Want: "UUID=" + u1, Found: "vda", Blocks: []*device.Block{pool("vda", 1, 1)}}},
 		"btrfs degraded, late":    {line: "rootflags=subvol=x,degraded", view: View{Want: "UUID=" + u1, Found: "vda", Blocks: []*device.Block{pool("vda", 1, 2)}, Late: true}, want: []string{"scan /dev/vda"}},
 
-		"two paths": {line: "rd.multipath", view: View{Blocks: []*device.Block{{Name: "sda", Seq: "1", IDs: []string{"scsi-3x", "wwn-0x1"}}, {Name: "sdb", Seq: "2", IDs: []string{"wwn-0x1"}}, {Name: "sdc", IDs: []string{"wwn-0x2"}}}},
-			want: []string{"multipath -v2 /dev/sdb", "missing: the paths sda, sdb to wwn-0x1 are not joined yet"}},
+		"two paths": {line: "rd.multipath", view: View{Settled: true, Blocks: []*device.Block{{Name: "sda", Seq: "1", IDs: []string{"scsi-3x", "wwn-0x1"}}, {Name: "sdb", Seq: "2", IDs: []string{"wwn-0x1"}}, {Name: "sdc", IDs: []string{"wwn-0x2"}}}},
+			want: []string{"multipath -i -v2 /dev/sdb", "missing: the paths sda, sdb to wwn-0x1 are not joined yet"}},
+		"joined paths": {line: "rd.multipath", view: View{Settled: true, Blocks: []*device.Block{{Name: "sda", IDs: []string{"wwn-0x1"}}, {Name: "sdb", IDs: []string{"wwn-0x1"}}},
+			Mapped: []device.Mapped{{Name: "dm-0", Title: "mpatha", UUID: "mpath-x", Under: []string{"sda", "sdb"}}}},
+			want: []string{"multipath -i -v2 /dev/sdb", "kpartx -a -part /dev/mapper/mpatha"}},
+		"paths may be missing":       {line: "rd.multipath", want: []string{"missing: all paths (rd.multipath)"}},
 		"multipath is not asked for": {view: View{Blocks: []*device.Block{{Name: "sda", IDs: []string{"wwn-0x1"}}, {Name: "sdb", IDs: []string{"wwn-0x1"}}}}},
 	} {
 		if d := cmp.Diff(c.want, told(c.line, c.files, c.view)); d != "" {

@@ -114,6 +114,12 @@ func (m *Manager) probe(name string) (Block, bool) {
 			b.Seq += "-part" + part
 		}
 	}
+	if num, on, ok := m.mappedPartition(dir); ok {
+		if d, err := os.Open(filepath.Join(m.dev, on)); err == nil {
+			b.PartUUID, b.PartLabel = Partition(d, num, 512)
+			d.Close()
+		}
+	}
 	f, err := os.Open(filepath.Join(m.dev, name))
 	if err != nil {
 		return b, true

@@ -81,6 +81,19 @@ func (d Mapped) hidden() bool {
 	return strings.HasPrefix(d.UUID, "LVM-") && len(d.UUID) > 68
 }
 
+// mappedPartition says whether a mapped device is a partition that kpartx
+// made, of which device.
+func (m *Manager) mappedPartition(dir string) (num int, on string, ok bool) {
+	rest, ok := strings.CutPrefix(m.attr(dir, "dm/uuid"), "part")
+	n, _, dash := strings.Cut(rest, "-")
+	num, err := strconv.Atoi(n)
+	slaves, _ := os.ReadDir(filepath.Join(dir, "slaves"))
+	if !ok || !dash || err != nil || len(slaves) != 1 {
+		return 0, "", false
+	}
+	return num, slaves[0].Name(), true
+}
+
 // MappedDevices reads the device mapper's devices from sysfs.
 func (m *Manager) MappedDevices() []Mapped {
 	var out []Mapped

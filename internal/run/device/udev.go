@@ -57,6 +57,7 @@ func (b Block) record(boot time.Duration, d Mapped) string {
 	for _, e := range [][2]string{
 		{"ID_FS_LABEL", clean(b.Label)}, {"ID_FS_LABEL_ENC", Encode(b.Label)}, {"ID_FS_TYPE", b.FS}, {"ID_FS_UUID", b.UUID}, {"ID_FS_UUID_ENC", b.UUID},
 		{"ID_PART_ENTRY_NAME", Encode(b.PartLabel)}, {"ID_PART_ENTRY_UUID", b.PartUUID},
+		{"ID_SERIAL", b.idOf("scsi-3", "3")}, {"ID_WWN", b.idOf("wwn-", "")},
 		{"DM_NAME", d.Title}, {"DM_UUID", d.UUID},
 	} {
 		if e[1] != "" {
@@ -76,6 +77,17 @@ func (b Block) record(boot time.Duration, d Mapped) string {
 	}
 	o.WriteString("G:systemd\nQ:systemd\nV:1\n")
 	return o.String()
+}
+
+// idOf is what udev's property says that the by-id link of a whole disk with a
+// prefix is made from.
+func (b Block) idOf(prefix, before string) string {
+	for _, id := range b.IDs {
+		if rest, ok := strings.CutPrefix(id, prefix); ok && b.Part == 0 {
+			return clean(before + rest)
+		}
+	}
+	return ""
 }
 
 // clean keeps a label on its line: what could end it becomes an underscore.
