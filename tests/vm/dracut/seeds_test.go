@@ -106,3 +106,21 @@ dracut --nomdadmconf --nolvmconf --xz --install /.buildstamp --no-early-microcod
 	v.Send("poweroff -f\n")
 	v.WaitPowerOff(time.Minute)
 }
+
+// TestCompressions: the kernel reads what dracut's options name, with nothing
+// after the last archive.
+func TestCompressions(t *testing.T) {
+	vmtest.AllOnly(t)
+	vmtest.Need(t)
+	for _, c := range []string{"lz4", "zstd", "no-compress"} {
+		t.Run(c, func(t *testing.T) {
+			t.Parallel()
+			dir, root := t.TempDir(), system(t, nil)
+			shell(t, root, dir, "dracut -m \"base bash\" --"+c+" --remove /etc/hosts --kver $KERNEL_VERSION x.img\n")
+			v := machine(t, filepath.Join(dir, "x.img"), "")
+			does(t, v, "cat /usr/lib/dracut/build-parameter.txt; ls /etc/hosts /early_cpio", `--`+c+`(?s).*/etc/hosts: No such file.*early_cpio`)
+			v.Send("poweroff -f\n")
+			v.WaitPowerOff(time.Minute)
+		})
+	}
+}
