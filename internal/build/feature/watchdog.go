@@ -3,7 +3,7 @@ package feature
 var watchdog = Info{
 	Name:    "watchdog",
 	Aliases: []string{"watchdog-modules"},
-	About:   "hardware watchdogs. init does not feed them: the module's own limit applies once something opens the device",
+	About:   "hardware watchdogs, for bareroot.watchdog=SECONDS: fed while init works, running when the root takes over",
 	When:    Named,
 	Needs:   []string{"base"},
 	Modules: []string{"=drivers/watchdog"},

@@ -59,6 +59,7 @@ type Boot struct {
 	asked   bool              // for more words
 	shell   atomic.Bool       // one of ours is open
 	ssh     func()            // ends the ssh server; nil: none runs
+	feeding func()            // ends the feeding of the watchdog; nil: none is fed
 	fips    *fips.Checks
 }
 

@@ -34,6 +34,7 @@ func (b *Boot) stagePreTrigger(ctx context.Context) error {
 		}
 	}
 	b.startSSH()
+	b.startWatchdog()
 	if b.devices == nil {
 		// What a server will ask for may need all disks.
 		needs := device.Needs{Network: b.needNetwork(), All: b.conf.Server != nil || b.role() != "root"}

@@ -102,6 +102,7 @@ func (b *Boot) shutdown(ctx context.Context, action string) {
 		b.line = cmdline.Parse(string(text), "boot")
 	}
 	b.verbosity()
+	b.startWatchdog()
 	b.log.Infof("%s: the ramdisk takes the root apart", action)
 	b.shellBefore(ctx, "pre-shutdown")
 	for _, err := range b.hooks.Each(ctx, hook.Call{Stage: "pre-shutdown", Vars: b.shutdownVars(action), Args: []string{action}}) {

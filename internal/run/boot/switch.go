@@ -97,10 +97,16 @@ func (b *Boot) handOver() (err error, final bool) {
 	b.asker.Close()
 	// The secret of this boot is not the root's.
 	_ = os.Remove(rdconf.SessionPath)
+	b.leaveWatchdog()
 	b.reaper.Stop()
 	env := append(console.Environment()[:2:2], "TERM=linux")
 	err, final = rootfs.Switch(init, b.line.InitArgs(), env)
 	b.reaper = console.NewReaper()
+	// It failed: the ramdisk goes on.
+	b.startWatchdog()
+	if lerr := b.asker.Listen(console.AskPath); lerr != nil && !final {
+		b.log.Warnf("%v", lerr)
+	}
 	return err, final
 }
 
