@@ -28,7 +28,6 @@ type nic struct {
 	flags   uint32              // of IPv6
 	ra      raOptions
 	leases  map[bool]*Lease // by Is6
-	proven  bool            // the server was reached from it
 	state   func() string   // what it waits for
 	changed chan struct{}   // closed and replaced at every change
 	cables  []chan struct{} // each gets a value when the cable comes back

@@ -4,12 +4,19 @@
 package net
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"net"
+	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"bareroot/internal/hosttool"
 	"bareroot/internal/lab/qemu"
 	"bareroot/tests/vm/vmtest"
 	"github.com/vishvananda/netlink"
@@ -110,6 +117,7 @@ while [ $i -lt 60 ]; do ping -c 1 -w 2 10.78.0.1 >/dev/null && grep -q "Currentl
 	v.Expect(vmtest.Marker, boot)
 	v.Expect(`inet 10\.78\.0\.\d+/24 .* bond0\.5`, time.Minute)
 	v.Expect(`default via 10\.78\.0\.1 dev bond0\.5`, time.Minute)
+	v.Expect(`FILE /run/net-bond0.5.conf\s+DEVICE='bond0.5'\s+PROTO='dhcp'\s+IPV4ADDR='10\.78\.0\.`, time.Minute)
 	v.Expect(`Bonding Mode: fault-tolerance \(active-backup\)`, time.Minute)
 	v.Expect(`Currently Active Slave: eth1`, time.Minute)
 	v.Expect(`Slave Interface: eth0\s+MII Status: down`, time.Minute)
@@ -226,4 +234,48 @@ func TestIPv6Only(t *testing.T) {
 			v.WaitPowerOff(time.Minute)
 		})
 	}
+}
+
+// TestRootFromDHCP: root=dhcp; the lease's root path is a live image's address.
+func TestRootFromDHCP(t *testing.T) {
+	vmtest.AllOnly(t)
+	image := filepath.Join(t.TempDir(), "root.squashfs")
+	if _, err := hosttool.Run(t.Context(), "mksquashfs", vmtest.MarkerTree(t, "echo THE-ROOT-OF-OPTION-17"), image, "-quiet", "-no-progress"); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", vmtest.Addr()+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := &http.Server{Handler: http.FileServer(http.Dir(filepath.Dir(image)))}
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = web.Serve(l) }) // it ends by Close
+	t.Cleanup(func() { web.Close(); wg.Wait() })
+	dnsmasq(t, "br0", pool, "--dhcp-option=option:root-path,http://"+l.Addr().String()+"/root.squashfs")
+	s := vmtest.Direct(t, vmtest.Ramdisk(t), fmt.Sprintf("root=dhcp bareroot.live.sha256=%x", sha256.Sum256(b)))
+	s.Name, s.NICs = "option17", []qemu.NIC{{}}
+	v := vmtest.Boot(t, s)
+	v.Expect(`root=dhcp: the root path is http://`, boot)
+	v.Expect(vmtest.Marker, boot)
+	v.Expect(`THE-ROOT-OF-OPTION-17`, time.Minute)
+	v.WaitPowerOff(time.Minute)
+}
+
+// TestAppended: what pxelinux appends (IPAPPEND 3) is the address, on the NIC
+// that netbooted, which has another name than the others.
+func TestAppended(t *testing.T) {
+	vmtest.AllOnly(t)
+	s := machine(t, 2, "", show)
+	s.NICs[0].MAC, s.NICs[1].MAC = "52:54:00:aa:00:01", "52:54:00:aa:00:02"
+	s.Append += " ip=10.77.0.9:10.77.0.1:10.77.0.1:255.255.255.0 BOOTIF=01-52-54-00-aa-00-02"
+	v := vmtest.Boot(t, s)
+	v.Expect(`address 10\.77\.0\.9/24 on (\S+) `, boot)
+	v.Expect(`inet 10\.77\.0\.9/24`, boot)
+	v.Expect(`PROTO='none'`, time.Minute)
+	v.Expect(`ROOTSERVER='10\.77\.0\.1'`, time.Minute)
+	v.WaitPowerOff(time.Minute)
 }
