@@ -142,7 +142,8 @@ func (a *Asker) ask(ctx context.Context, prompt string, shown bool) (string, err
 	}
 }
 
-// Tell says to those who answered what became of it.
+// Tell says to those who answered what becomes of it. They wait a while longer
+// for another question.
 func (a *Asker) Tell(text string) { a.set(nil, Clean(text)) }
 
 func (a *Asker) set(q *question, news string) {
@@ -229,7 +230,7 @@ func readLine(r *bufio.Reader) (string, error) {
 	return strings.TrimRight(string(b), "\r\n"), nil
 }
 
-// serve speaks with one program: "ask PROMPT" and "done NEWS" go out, one line
+// serve speaks with one program: "ask PROMPT" and "say NEWS" go out, one line
 // comes back for each ask.
 func (a *Asker) serve(c net.Conn) {
 	type line struct {
@@ -257,6 +258,7 @@ func (a *Asker) serve(c net.Conn) {
 	}()
 	defer func() { c.Close(); close(gone); wg.Wait() }()
 	var told *question
+	said := ""
 	for {
 		q, news, changed := a.state()
 		switch {
@@ -265,9 +267,12 @@ func (a *Asker) serve(c net.Conn) {
 				return
 			}
 			told = q
-		case q == nil && news != "" && told != nil:
-			fmt.Fprintf(c, "done %s\n", news)
-			return
+			said = ""
+		case q == nil && news != "" && told != nil && news != said:
+			if _, err := fmt.Fprintf(c, "say %s\n", news); err != nil {
+				return
+			}
+			said = news
 		}
 		select {
 		case <-changed:

@@ -83,6 +83,23 @@ func TestAskOnTerminal(t *testing.T) {
 	}
 }
 
+// told is what a person reads; news is signalled.
+type told struct {
+	strings.Builder
+	news chan bool
+}
+
+func (o *told) Write(p []byte) (int, error) {
+	n, err := o.Builder.Write(p)
+	if strings.Contains(o.String(), "x is open\n") {
+		select {
+		case o.news <- true:
+		default:
+		}
+	}
+	return n, err
+}
+
 // A program answers while the terminal waits; the terminal is told, a wrong
 // answer is asked for again on the same connection, and the news ends it.
 func TestAskOverSocket(t *testing.T) {
@@ -93,9 +110,9 @@ func TestAskOverSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	var out strings.Builder
+	out := &told{news: make(chan bool, 1)}
 	unlocked := make(chan error, 1)
-	go func() { unlocked <- Unlock(path, strings.NewReader("one\ntwo\n"), &out, 20*time.Second) }()
+	go func() { unlocked <- Unlock(path, strings.NewReader("one\ntwo\n"), out, 20*time.Second) }()
 	var got []string
 	for _, prompt := range []string{"passphrase of x", "wrong; passphrase of x"} {
 		s, err := a.Ask(t.Context(), prompt)
@@ -105,13 +122,15 @@ func TestAskOverSocket(t *testing.T) {
 		got = append(got, s)
 	}
 	a.Tell("x is open")
+	<-out.news
+	a.Close() // the boot goes on
 	if err := <-unlocked; err != nil {
 		t.Error(err)
 	}
 	if d := cmp.Diff([]string{"one", "two"}, got); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff("passphrase of x: \nwrong; passphrase of x: \nx is open\n", out.String()); d != "" {
+	if d := cmp.Diff("passphrase of x: \nwrong; passphrase of x: \nx is open\nthe boot went on\n", out.String()); d != "" {
 		t.Error(d)
 	}
 	readUntil(t, m, "answered elsewhere")

@@ -30,17 +30,17 @@ func Unlock(path string, in io.Reader, out io.Writer, patience time.Duration) er
 		case errors.Is(err, os.ErrDeadlineExceeded) && !asked:
 			return fmt.Errorf("nothing was asked within %s", patience)
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			fmt.Fprintln(out, "the answer was passed on; there is no news yet")
+			fmt.Fprintln(out, "nothing more was asked")
 			return nil
 		case err != nil && asked:
-			fmt.Fprintln(out, "the answer was passed on and the boot went on")
+			fmt.Fprintln(out, "the boot went on")
 			return nil
 		case err != nil:
 			return fmt.Errorf("wait for a question: %w", err)
 		}
-		if news, ok := strings.CutPrefix(s, "done "); ok {
+		if news, ok := strings.CutPrefix(s, "say "); ok {
 			fmt.Fprintln(out, news)
-			return nil
+			continue
 		}
 		fmt.Fprintf(out, "%s: ", strings.TrimPrefix(s, "ask "))
 		answer, err := secretLine(in, answers)
