@@ -18,6 +18,11 @@ import (
 // is the first from which the server answers.
 func (n *nic) offer(ctx context.Context, l *Lease) {
 	n.m.mu.Lock()
+	if ctx.Err() != nil { // it gave way meanwhile
+		n.m.mu.Unlock()
+		flush(n.now(), l.Address)
+		return
+	}
 	n.leases[l.Address.Addr().Is6()] = l
 	n.notify()
 	n.m.notify()
@@ -139,6 +144,12 @@ func (n *nic) win(ctx context.Context, l *Lease) {
 
 // giveWay leaves the NIC as it was found.
 func (n *nic) giveWay(to string) {
+	n.letGo()
+	n.say("gave way to %s", to)
+}
+
+// letGo ends what is done with the NIC, takes its addresses off and switches it off.
+func (n *nic) letGo() {
 	n.cancel()
 	n.m.mu.Lock()
 	link, addrs := n.link, []netip.Prefix(nil)
@@ -151,7 +162,6 @@ func (n *nic) giveWay(to string) {
 	if err := rtnl.Set(link.Index, false); err != nil {
 		n.m.cfg.Log.Debugf("set %s down: %v", link.Name, err)
 	}
-	n.say("gave way to %s", to)
 }
 
 func (m *Manager) decided() bool {

@@ -118,7 +118,7 @@ func (h handover) ifstate() file {
 }
 
 // dhclient makes lease files where dracut leaves them for a root.
-func (h handover) dhclient(string) []file {
+func (h handover) dhclient() []file {
 	var out []file
 	for _, n := range h.nics {
 		if t := n.dhclientLease(); t != "" {

@@ -7,15 +7,17 @@ import (
 )
 
 // networkManager makes profiles in NetworkManager's keyfile form
-// (nm-settings-keyfile(5)), and for each interface the note by which
-// NetworkManager knows, when it starts, which profile is active there: it then
-// takes the interface over as it stands.
+// (nm-settings-keyfile(5)). If the root hangs on the network, each interface has
+// the note by which NetworkManager knows, when it starts, which profile is active
+// there: it then takes the interface over as it stands. Else any profile of the
+// root's own goes before ours.
 func (h handover) networkManager() []file {
 	var out []file
 	for _, n := range h.nics {
-		out = append(out,
-			file{"run/NetworkManager/system-connections/bareroot-" + n.name + ".nmconnection", 0o600, n.keyfile(h)},
-			file{fmt.Sprintf("run/NetworkManager/devices/%d", n.index), 0o644, fmt.Sprintf("[device]\nmanaged=true\nconnection-uuid=%s\nnm-owned=%v\n", n.uuid(), n.made != nil)})
+		out = append(out, file{"run/NetworkManager/system-connections/bareroot-" + n.name + ".nmconnection", 0o600, n.keyfile(h)})
+		if h.needed {
+			out = append(out, file{fmt.Sprintf("run/NetworkManager/devices/%d", n.index), 0o644, fmt.Sprintf("[device]\nmanaged=true\nconnection-uuid=%s\nnm-owned=%v\n", n.uuid(), n.made != nil)})
+		}
 	}
 	return out
 }

@@ -49,15 +49,17 @@ type file struct {
 // klibc's files, which others read. root is where the root is mounted. needed
 // says that the root itself hangs on this network: then what we say is to win
 // over the root's own files, and an address that nobody would renew is kept for
-// ever. Call it last, and Close after it.
+// ever. Else the root's own set-up is to win, and finds the NICs as they are
+// without a ramdisk, if it is one that would stumble over addresses. Call it last,
+// and Close after it.
 func (m *Manager) HandOver(root string, needed bool) {
 	h := m.handover(needed)
 	if len(h.nics) == 0 {
 		return
 	}
 	keeper := keeperOf(root)
-	files := slices.Concat(h.klibc(), h.networkd(), h.networkManager(), h.dhclient(root))
-	if needed && exists(root, "etc/network/interfaces") && keeper == "" {
+	files := slices.Concat(h.klibc(), h.networkd(), h.networkManager(), h.dhclient())
+	if needed && keeper == ifupdown {
 		files = append(files, h.ifstate())
 	}
 	for _, f := range files {
@@ -71,8 +73,16 @@ func (m *Manager) HandOver(root string, needed bool) {
 			m.cfg.Log.Debugf("hand the network over: %v", err)
 		}
 	}
-	if !needed || keeper != "" {
+	if !needed {
+		// These take what they find for somebody else's, or fail over it.
+		if keeper != "" && keeper != networkd {
+			m.cfg.Log.Infof("%s of the root sets the network up anew", keeper)
+			m.letGo()
+		}
 		return
+	}
+	if keeper != "" && keeper != ifupdown {
+		return // it renews
 	}
 	for _, n := range h.nics {
 		for _, l := range []*Lease{n.four, n.six} {
@@ -124,9 +134,30 @@ func (l *Lease) copy() *Lease {
 	return &c
 }
 
-// keeperOf is what in the root will renew leases; "" if nothing is seen.
+// letGo gives all interfaces back.
+func (m *Manager) letGo() {
+	m.mu.Lock()
+	var all []*nic
+	for _, n := range m.nics {
+		all = append(all, n)
+	}
+	m.mu.Unlock()
+	for _, n := range all {
+		n.letGo()
+	}
+}
+
+// What sets up the network of a root, by the names of their services.
+const (
+	networkManager = "NetworkManager"
+	networkd       = "systemd-networkd"
+	ifupdown       = "networking"
+)
+
+// keeperOf is what sets up the network of a root; "" if nothing is seen. With
+// two the first counts.
 func keeperOf(root string) string {
-	for _, name := range []string{"NetworkManager", "systemd-networkd", "connman", "wicked"} {
+	for _, name := range []string{networkManager, networkd, "connman", "wicked", ifupdown} {
 		for _, dir := range []string{"etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"} {
 			found, _ := filepath.Glob(filepath.Join(root, dir, "*.wants", name+".service"))
 			if len(found) > 0 {

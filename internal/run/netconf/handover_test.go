@@ -1,7 +1,9 @@
 package netconf
 
 import (
+	"fmt"
 	"io/fs"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -13,6 +15,7 @@ import (
 
 	"bareroot/internal/cmdline"
 	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
 )
 
 func someLease() *Lease {
@@ -43,7 +46,7 @@ func handOvers() map[string]handover {
 func TestHandOverFiles(t *testing.T) {
 	for name, h := range handOvers() {
 		var b strings.Builder
-		files := slices.Concat(h.klibc(), h.networkd(), h.networkManager(), h.dhclient(""), []file{h.ifstate()})
+		files := slices.Concat(h.klibc(), h.networkd(), h.networkManager(), h.dhclient(), []file{h.ifstate()})
 		slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.path, b.path) })
 		for _, f := range files {
 			b.WriteString("== " + f.path + " " + f.mode.String() + "\n" + f.text)
@@ -85,6 +88,7 @@ func TestRootsFiles(t *testing.T) {
 		keeper string
 		want   []string
 	}{
+		"ifupdown":                   {map[string]string{"etc/systemd/system/multi-user.target.wants/networking.service": "->x"}, "networking", nil},
 		"nothing there":              {nil, "", []string{"etc/resolv.conf"}},
 		"an empty resolv.conf":       {map[string]string{"etc/resolv.conf": ""}, "", []string{"etc/resolv.conf"}},
 		"somebody's resolv.conf":     {map[string]string{"etc/resolv.conf": "x"}, "", nil},
@@ -131,7 +135,7 @@ func TestHandOverNetworkd(t *testing.T) {
 		t.Skipf("%v: install systemd", err)
 	}
 	w := wire(t)
-	s := handedOver(t, w)
+	s := handedOver(t, w, true, networkd)
 	// With a read-only /sys it takes itself to be in a container, where no udev
 	// says that a device is ready.
 	cmd := exec.Command("unshare", "-m", "sh", "-c", "mount -t sysfs -o ro sysfs /sys && exec "+program)
@@ -165,7 +169,7 @@ func TestHandOverNetworkd(t *testing.T) {
 
 // handedOver brings eth0 up, hands it to a root that needs it, and puts the
 // files where they are in a running root.
-func handedOver(t *testing.T, w *wires) *server {
+func handedOver(t *testing.T, w *wires, needed bool, keeper string) *server {
 	t.Helper()
 	w.plug("eth0", mac0, "sw0")
 	address, pool := lan(1)
@@ -173,10 +177,19 @@ func handedOver(t *testing.T, w *wires) *server {
 	m := w.boot("ip=dhcp rd.neednet=1")
 	w.up(m)
 	root := t.TempDir()
-	m.HandOver(root, true)
+	wants := filepath.Join(root, "etc/systemd/system/multi-user.target.wants")
+	if err := os.MkdirAll(wants, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if keeper != "" {
+		if err := os.Symlink("x", filepath.Join(wants, keeper+".service")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.HandOver(root, needed)
 	m.Close()
-	if !w.said("nothing in the root renews the lease of 10.1.0.55 on eth0") {
-		t.Error("the endless address is not said")
+	if got := w.said("nothing in the root renews the lease of 10.1.0.55 on eth0"); got != (needed && keeper != networkManager && keeper != networkd) {
+		t.Errorf("that the address stays for ever is said: %v", got)
 	}
 	err := filepath.WalkDir(filepath.Join(w.root, "run"), func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -232,6 +245,7 @@ func TestPlan(t *testing.T) {
 		"what a VLAN is on":            {"vlan=vlan5:eth0", names{"eth0", mac0}, false, "named bare"},
 		"what a VLAN is on, with ip=":  {"vlan=vlan5:eth0 ip=eth0:dhcp ip=vlan5:dhcp", names{"eth0", mac0}, false, "named dhcp"},
 		"the VLAN":                     {"vlan=vlan5:eth0", names{"vlan5", "vlan5", mac0}, true, "dhcp"},
+		"the bond, another is named":   {bond + "ip=eth5:dhcp", names{"bond0", "bond0", mac0}, true, "named bare"},
 		"a bond in a bridge":           {bond + "bridge=br0:bond0", names{"bond0", "bond0", mac0}, true, "named bare in br0"},
 		"a NIC beside a bond":          {bond, names{"eth2", mac2}, false, "dhcp"},
 		"a NIC beside a bond with ip=": {bond + "ip=bond0:dhcp", names{"eth2", mac2}, false, "no"},
@@ -267,6 +281,52 @@ func TestPlan(t *testing.T) {
 const bus = `<busconfig><type>system</type><listen>unix:path=/run/dbus/system_bus_socket</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/></policy></busconfig>`
 
+// TestHandOverOthers: what becomes of the address by what the root has.
+func TestHandOverOthers(t *testing.T) {
+	for name, c := range map[string]struct {
+		needed bool
+		keeper string
+		want   string // the address with its lifetime
+	}{
+		"nothing renews, not needed": {false, "", "10.1.0.55 3600"},
+		"nothing renews, needed":     {true, "", "10.1.0.55 4294967295"},
+		"ifupdown, needed":           {true, ifupdown, "10.1.0.55 4294967295"},
+		"ifupdown, not needed":       {false, ifupdown, "down"},
+		"networkd, not needed":       {false, networkd, "10.1.0.55 3600"},
+		"networkd, needed":           {true, networkd, "10.1.0.55 3600"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := wire(t)
+			handedOver(t, w, c.needed, c.keeper)
+			l, err := netlink.LinkByName("eth0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			addrs, err := netlink.AddrList(l, netlink.FAMILY_V4)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := "down"
+			if l.Attrs().Flags&net.FlagUp != 0 {
+				got = ""
+			}
+			for _, a := range addrs {
+				life := uint32(a.ValidLft)
+				if life > 3500 && life <= 3600 {
+					life = 3600
+				}
+				got += fmt.Sprint(a.IP, " ", life)
+			}
+			if got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+			if st, err := os.Stat("/run/network/ifstate"); (err == nil) != (c.needed && c.keeper == ifupdown) {
+				t.Errorf("ifstate: %v, %v", st, err)
+			}
+		})
+	}
+}
+
 // TestHandOverNetworkManager does the same with NetworkManager.
 func TestHandOverNetworkManager(t *testing.T) {
 	for _, p := range []string{"NetworkManager", "dbus-daemon"} {
@@ -274,8 +334,14 @@ func TestHandOverNetworkManager(t *testing.T) {
 			t.Skipf("%v: install network-manager where it may manage the network, or a copy of it in PATH", err)
 		}
 	}
+	for name, needed := range map[string]bool{"the root hangs on it": true, "the root does not": false} {
+		t.Run(name, func(t *testing.T) { underNetworkManager(t, needed) })
+	}
+}
+
+func underNetworkManager(t *testing.T, needed bool) {
 	w := wire(t)
-	s := handedOver(t, w)
+	s := handedOver(t, w, needed, networkManager)
 	dir := t.TempDir()
 	for name, text := range map[string]string{"bus.conf": bus, "nm.conf": "[main]\nplugins=keyfile\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
@@ -306,13 +372,13 @@ func TestHandOverNetworkManager(t *testing.T) {
 	})
 	always := []string{"10.1.0.55/24"}
 	w.eventually("NetworkManager has taken it over", func() bool {
-		if d := cmp.Diff(always, w.addresses("eth0")); d != "" {
+		if d := cmp.Diff(always, w.addresses("eth0")); d != "" && needed {
 			t.Fatalf("the address on the way: %s", d)
 		}
 		return strings.Contains(out.String(), "device (eth0): Activation: successful")
 	})
-	if !strings.Contains(out.String(), "sys-iface-state: 'assume'") {
-		t.Error("NetworkManager has begun anew")
+	if strings.Contains(out.String(), "sys-iface-state: 'assume'") != needed {
+		t.Errorf("NetworkManager has begun anew: %v", needed)
 	}
 	if !strings.Contains(out.String(), "bareroot eth0") || !strings.Contains(s.out.String()[strings.Index(s.out.String(), "DHCPACK")+8:], "DHCPACK") {
 		t.Error("NetworkManager has not asked the server")

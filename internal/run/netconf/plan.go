@@ -115,8 +115,10 @@ func (p *plan) job(n names, made bool) (j job, ok bool) {
 	}
 	// BOOTIF names the hardware, which may be inside of what was made.
 	if len(p.net.Ifaces) == 0 || made && !slices.ContainsFunc(p.net.Ifaces, func(d string) bool { return strings.Count(d, ":") < 5 }) {
-		// With a bond or the like, the other NICs are tried only if nothing says that it is the one.
 		return job{ip: p.defaultIP()}, true
+	}
+	if made {
+		return job{bare: true, named: true}, true // somebody asked for it, and for no address
 	}
 	return job{}, false
 }

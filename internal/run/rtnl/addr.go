@@ -70,7 +70,7 @@ func SetAddr(index int, p netip.Prefix, preferred, valid time.Duration) error {
 	m.flags = unix.NLM_F_CREATE | unix.NLM_F_REPLACE
 	if p.Addr().Is4() && p.Bits() < 31 {
 		b := p.Addr().As4()
-		v := binary.BigEndian.Uint32(b[:]) | 1<<(32-p.Bits()) - 1
+		v := binary.BigEndian.Uint32(b[:]) | (1<<(32-p.Bits()) - 1)
 		m.attr(unix.IFA_BROADCAST, binary.BigEndian.AppendUint32(nil, v))
 	}
 	if valid > 0 {

@@ -105,9 +105,9 @@ func cable(t *testing.T, v *vmtest.VM, i int, in bool) {
 // is in the VLAN only. The root finds the address, and keeps it when the
 // cables change places.
 func TestBondVLAN(t *testing.T) {
-	s := machine(t, 2, "bond=bond0:eth0,eth1:mode=active-backup,miimon=100,primary=eth0 vlan=bond0.5:bond0 ip=bond0.5:dhcp", show+`
+	s := machine(t, 2, "bond=bond0:enp0s2,enp0s3:mode=active-backup,miimon=100,primary=enp0s2 vlan=bond0.5:bond0 ip=bond0.5:dhcp", show+`
 i=0
-while [ $i -lt 60 ]; do ping -c 1 -w 2 10.78.0.1 >/dev/null && grep -q "Currently Active Slave: eth0" /proc/net/bonding/bond0 && echo STILL-THERE && break; i=$((i+1)); done`)
+while [ $i -lt 60 ]; do ping -c 1 -w 2 10.78.0.1 >/dev/null && grep -q "Currently Active Slave: enp0s2" /proc/net/bonding/bond0 && echo STILL-THERE && break; i=$((i+1)); done`)
 	v := vmtest.New(t, s)
 	trunk := tagged(t, v, "vl5", 5)
 	lanAddress(t, trunk, "10.78.0.1/24")
@@ -115,12 +115,12 @@ while [ $i -lt 60 ]; do ping -c 1 -w 2 10.78.0.1 >/dev/null && grep -q "Currentl
 	v.PowerOn()
 	cable(t, v, 0, false)
 	v.Expect(vmtest.Marker, boot)
-	v.Expect(`inet 10\.78\.0\.\d+/24 .* bond0\.5`, time.Minute)
+	v.Expect(`inet 10\.78\.0\.\d+/24 brd 10\.78\.0\.255 .* bond0\.5`, time.Minute)
 	v.Expect(`default via 10\.78\.0\.1 dev bond0\.5`, time.Minute)
 	v.Expect(`FILE /run/net-bond0.5.conf\s+DEVICE='bond0.5'\s+PROTO='dhcp'\s+IPV4ADDR='10\.78\.0\.`, time.Minute)
 	v.Expect(`Bonding Mode: fault-tolerance \(active-backup\)`, time.Minute)
-	v.Expect(`Currently Active Slave: eth1`, time.Minute)
-	v.Expect(`Slave Interface: eth0\s+MII Status: down`, time.Minute)
+	v.Expect(`Currently Active Slave: enp0s3`, time.Minute)
+	v.Expect(`Slave Interface: enp0s2\s+MII Status: down`, time.Minute)
 	v.Expect(`SHOWN`, time.Minute)
 	cable(t, v, 0, true)
 	cable(t, v, 1, false)
@@ -207,7 +207,7 @@ func TestSilence(t *testing.T) {
 // of IPv6 on another NIC, routes and name servers.
 func TestStaticBridge(t *testing.T) {
 	vmtest.AllOnly(t)
-	v := vmtest.Boot(t, machine(t, 2, "bridge=br5:eth0 ip=10.77.0.9:10.77.0.1:10.77.0.1:255.255.255.0:node9:br5:none ip=[fd77::9]::[fd77::1]:64::eth1:none "+
+	v := vmtest.Boot(t, machine(t, 2, "bridge=br5:enp0s2 ip=10.77.0.9:10.77.0.1:10.77.0.1:255.255.255.0:node9:br5:none ip=[fd77::9]::[fd77::1]:64::enp0s3:none "+
 		"nameserver=10.77.0.3 rd.route=192.0.2.0/24:10.77.0.7:br5", show))
 	v.Expect(`HOST node9`, boot)
 	v.Expect(`inet 10\.77\.0\.9/24`, time.Minute)
