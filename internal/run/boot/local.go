@@ -80,6 +80,9 @@ func (b *Boot) env() *rootfs.Env {
 }
 
 func (b *Boot) stageMount(ctx context.Context) error {
+	if b.devices != nil {
+		b.devices.Enough()
+	}
 	if err := b.root.Mount(ctx, b.env()); err != nil {
 		b.root.Stop()
 		if errors.Is(err, rootfs.ErrReboot) {

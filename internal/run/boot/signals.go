@@ -53,6 +53,9 @@ func (b *Boot) asks(s os.Signal) string {
 
 // openShells opens shells on the consoles and waits for the operator.
 func (b *Boot) openShells(ctx context.Context, screen string) error {
+	if b.devices != nil {
+		b.devices.More() // a keyboard, for one
+	}
 	b.shell.Store(true)
 	defer b.shell.Store(false)
 	return b.terms.Shells(ctx, b.reaper, screen)

@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,8 +44,10 @@ type Manager struct {
 	mu      sync.Mutex
 	seen    map[string]bool // modaliases, and "module NAME"
 	queue   [4][]string     // modules to load, by urgency
+	loading [4]int          // how many of each urgency are being loaded
+	since   time.Time       // the most urgent modules have been at it, zero if there are none
+	enough  bool            // nobody waits for devices
 	wake    *sync.Cond
-	busy    int
 	closed  bool
 	walked  bool                // the first coldplug is through
 	seq     uint64              // of the newest uevent handled
@@ -72,10 +73,7 @@ func Start(ctx context.Context, log *console.Log, mods *Modules, needs Needs) (*
 	}
 	m.first = m.kernelSeq()
 	ctx, m.cancel = context.WithCancel(ctx)
-	for range runtime.NumCPU() + 2 {
-		m.wg.Add(1)
-		go func() { defer m.wg.Done(); m.loader() }()
-	}
+	m.startLoaders()
 	m.wg.Add(2)
 	go func() { defer m.wg.Done(); m.listen(ctx) }()
 	go func() {
@@ -226,7 +224,7 @@ func (m *Manager) Settle(ctx context.Context, limit time.Duration) bool {
 
 // settled is Settled. m.mu is held.
 func (m *Manager) settled() bool {
-	if !m.walked || m.busy > 0 || len(m.queue[0])+len(m.queue[1])+len(m.looks) > 0 {
+	if !m.walked || m.busy() > 0 || m.queued()+len(m.looks) > 0 {
 		return false
 	}
 	// Events from before our socket was opened never come; no module of ours
@@ -266,65 +264,18 @@ func (m *Manager) want(alias string) {
 	m.wake.Broadcast()
 }
 
-func (m *Manager) loader() {
-	for {
-		m.mu.Lock()
-		for !m.closed && m.queued() == 0 {
-			m.wake.Wait()
-		}
-		if m.closed {
-			m.mu.Unlock()
-			return
-		}
-		name := m.next()
-		m.busy++
-		m.mu.Unlock()
-		load := m.Modules.Load
-		if m.alone[name] {
-			load = m.Modules.LoadBackground
-		}
-		if err := load(name); err != nil {
-			m.Log.Debugf("%v", err)
-		} else {
-			m.Log.Debugf("module %s loaded", name)
-		}
-		m.mu.Lock()
-		m.busy--
-		m.notify()
-		m.mu.Unlock()
-	}
-}
-
-// next takes the most urgent module out of the queue, which is not empty. m.mu
-// is held.
-func (m *Manager) next() string {
-	for i, q := range m.queue {
-		if len(q) > 0 {
-			m.queue[i] = q[1:]
-			return q[0]
-		}
-	}
-	return ""
-}
-
-// queued is the number of modules that wait to be loaded. m.mu is held.
-func (m *Manager) queued() int {
-	n := 0
-	for _, q := range m.queue {
-		n += len(q)
-	}
-	return n
-}
-
 // notify wakes those who wait for a change. m.mu is held.
 func (m *Manager) notify() {
 	close(m.changed)
 	m.changed = make(chan struct{})
+	m.wake.Broadcast()
 }
 
-// Changed is closed at the next change of devices or loaded modules.
+// Changed is closed at the next change of devices or loaded modules. Who asks
+// for it waits for devices.
 func (m *Manager) Changed() <-chan struct{} {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.more()
 	return m.changed
 }

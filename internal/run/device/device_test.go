@@ -320,14 +320,14 @@ func TestSettle(t *testing.T) {
 		t.Error("settled with uevents outstanding")
 	}
 	m.handled(7)
-	m.busy = 1
+	m.loading[rest] = 1
 	if m.Settle(t.Context(), time.Millisecond) {
 		t.Error("settled while a module loads")
 	}
 	done := make(chan bool)
 	go func() { done <- m.Settle(t.Context(), 30*time.Second) }()
 	m.mu.Lock()
-	m.busy = 0
+	m.loading[rest] = 0
 	m.notify()
 	m.mu.Unlock()
 	if !<-done {

@@ -3,6 +3,7 @@ package device
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"bareroot/internal/run/console"
 )
@@ -39,15 +40,41 @@ func TestUrgency(t *testing.T) {
 	}
 }
 
-// TestOrder: what waits is loaded by urgency.
+// TestOrder: what waits is loaded by urgency; nothing of the rest while disks
+// are still found; nothing at all once there is enough.
 func TestOrder(t *testing.T) {
 	m := newManager(console.NewLog(&strings.Builder{}), nil, t.TempDir(), t.TempDir())
-	m.queue = [4][]string{rest: {"c"}, disks: {"a", "b"}, later: {"d"}}
-	var got []string
-	for m.queued() > 0 {
-		got = append(got, m.next())
+	m.queue = [4][]string{rest: {"d"}, disks: {"a", "b"}, later: {"e"}}
+	take := func(want string) {
+		t.Helper()
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		name, level, ok := m.next()
+		if name != want || ok != (want != "") {
+			t.Errorf("next is %q, want %q", name, want)
+		}
+		if ok {
+			m.loading[level]++
+		}
 	}
-	if s := strings.Join(got, ""); s != "abcd" {
-		t.Errorf("order %s", s)
-	}
+	take("a")
+	take("b")
+	take("") // a and b are being loaded
+	m.loading = [4]int{}
+	take("") // the walk is not through
+	m.walked = true
+	m.looks["sda"] = &look{}
+	take("") // a disk is looked at
+	delete(m.looks, "sda")
+	m.Enough()
+	take("")
+	m.Changed() // somebody waits
+	m.queue[disks] = []string{"c"}
+	take("c")
+	take("")
+	m.since = time.Now().Add(-barrier)
+	take("d") // c takes too long
+	m.loading = [4]int{}
+	take("e")
+	take("")
 }
