@@ -101,6 +101,7 @@ func (b *Boot) run(ctx context.Context) {
 		b.log.Errorf("%v", err)
 	}
 	openConsole()
+	b.log.SetConsole(console.NewEverywhere(os.Stderr))
 	if err := b.log.Attach(rdconf.LogPath); err != nil {
 		b.log.Errorf("%v", err)
 	}

@@ -32,6 +32,8 @@ func (b *Boot) keepForShutdown() error {
 	switch {
 	case rootfs.NeedsShutdown(rootfs.Target):
 		why = "the root stands on devices that can only be stopped without it"
+	case networkRoot():
+		why = "the root hangs on the network"
 	case b.hooks.Any("pre-shutdown", "shutdown"):
 		why = "it has hooks for the shutdown"
 	default:
@@ -56,6 +58,15 @@ func (b *Boot) keepForShutdown() error {
 	}
 	b.log.Infof("%d MiB of the ramdisk stay for the shutdown: %s", (n+1<<19)>>20, why)
 	return nil
+}
+
+func networkRoot() bool {
+	f, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return remote(f, "/sys") != ""
 }
 
 // copyRamdisk copies what is on one filesystem, without some paths below from.

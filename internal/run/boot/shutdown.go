@@ -95,6 +95,7 @@ func (b *Boot) shutdown(ctx context.Context, action string) {
 	}
 	_ = os.MkdirAll("/tmp", 0o1777)
 	openConsole()
+	b.log.SetConsole(console.NewEverywhere(os.Stderr))
 	if err := b.log.Attach("/run/bareroot/shutdown.log"); err != nil {
 		b.log.Warnf("%v", err)
 	}

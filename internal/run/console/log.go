@@ -67,6 +67,13 @@ func (l *Log) Attach(path string) error {
 	return nil
 }
 
+// SetConsole changes where people see the lines.
+func (l *Log) SetConsole(w io.Writer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.console = w
+}
+
 // Grown gets a value after lines were added to the boot log.
 func (l *Log) Grown() <-chan struct{} { return l.grown }
 

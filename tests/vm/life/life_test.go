@@ -3,7 +3,9 @@
 package life
 
 import (
+	"bufio"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,13 +92,38 @@ exit 0
 	v.WaitPowerOff(boundStep)
 }
 
-// TestEmergency: a root that is not there. The first screen says so, the
-// operator names another root in the shell, and the boot goes on without a
-// reboot; the report is there for the root.
+// readTo reads up to and with want.
+func readTo(r *bufio.Reader, want string) error {
+	var last string
+	for {
+		b, err := r.ReadByte()
+		if err != nil {
+			return err
+		}
+		if last += string(b); len(last) > len(want) {
+			last = last[len(last)-len(want):]
+		}
+		if last == want {
+			return nil
+		}
+	}
+}
+
+// TestEmergency: a root that is not there. The first screen says so on both
+// consoles, the operator names another root in the shell, and the boot goes on
+// without a reboot; the report is there for the root.
 func TestEmergency(t *testing.T) {
 	t.Parallel()
 	disk := vmtest.MarkerRoot(t, 64<<20, "cat /run/initramfs/rdsosreport.txt", "mkfs.ext4", "-q", "-F", "-L", "right")
-	v := vmtest.Boot(t, vmtest.Direct(t, vmtest.Ramdisk(t), "root=LABEL=wrong rd.retry=5 cifspass=geheim", qemu.Disk{Path: disk}))
+	spec := vmtest.Direct(t, vmtest.Ramdisk(t), "root=LABEL=wrong rd.retry=5 cifspass=geheim console=ttyS1,115200 console=ttyS0,115200", qemu.Disk{Path: disk})
+	second := filepath.Join(t.TempDir(), "ttyS1")
+	spec.Args = []string{"-serial", "unix:" + second + ",server=on,wait=off"}
+	v := vmtest.Boot(t, spec)
+	other, err := net.Dial("unix", second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
 	v.Expect(`This boot stopped in stage initqueue. What failed:`, boundBoot)
 	v.Expect(`LABEL=wrong.* seen: .*LABEL=right`, boundStep)
 	v.Expect(`What was done before:`, boundStep)
@@ -106,7 +133,18 @@ func TestEmergency(t *testing.T) {
 	v.Send("blkid\n")
 	v.Expect(`/dev/vda.*right`, boundStep)
 	v.Expect(prompt, boundStep)
-	v.Send("echo root=LABEL=right >/run/initramfs/cmdline.d/fix.conf; exit\n")
+	run(t, v, "echo root=LABEL=right >/run/initramfs/cmdline.d/fix.conf")
+	_ = other.SetDeadline(time.Now().Add(boundStep))
+	seen := bufio.NewReader(other)
+	for _, want := range []string{"bareroot: FAILED: stage initqueue", "This boot stopped in stage initqueue", "bareroot:/# "} {
+		if err := readTo(seen, want); err != nil {
+			t.Fatalf("%q on the second console: %v", want, err)
+		}
+	}
+	if _, err := other.Write([]byte("exit\n")); err != nil {
+		t.Fatal(err)
+	}
+	v.Expect(`the shell on /dev/ttyS1 was left; the boot goes on`, boundStep)
 	v.Expect(vmtest.Marker+` on /dev/vda ext4`, boundStep)
 	v.Expect(`\+ bareroot failure`, boundStep)
 	v.Expect(`failed: .*LABEL=wrong`, boundStep)
