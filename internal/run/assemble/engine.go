@@ -84,6 +84,13 @@ func (p *pause) end() {
 	p.mu.Unlock()
 }
 
+// on says whether a person is being waited for.
+func (p *pause) on() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.since.IsZero()
+}
+
 func (p *pause) total() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -196,7 +203,13 @@ func (e *Engine) Wait(ctx context.Context, form string, limit time.Duration) (st
 		} else if ran {
 			continue
 		}
-		if !v.Lacking {
+		// A program that opens a device is let end; a question is not waited for.
+		if !v.Lacking && (e.busy == 0 || e.pause.on()) {
+			if len(v.Mapped) > 0 {
+				if err := e.Devices.Refresh(); err != nil {
+					e.Log.Warnf("%v", err)
+				}
+			}
 			return path, b, nil
 		}
 		if spent >= limit && e.busy == 0 {
