@@ -42,11 +42,11 @@ type Manager struct {
 	slots  chan struct{}   // bounds how many devices are looked at at once
 
 	mu      sync.Mutex
-	seen    map[string]bool // modaliases, and "module NAME"
-	queue   [4][]string     // modules to load, by urgency
-	loading [4]int          // how many of each urgency are being loaded
-	since   time.Time       // the most urgent modules have been at it, zero if there are none
-	enough  bool            // nobody waits for devices
+	seen    map[string]bool     // modaliases, and "module NAME"
+	queue   [urgencies][]string // modules to load, by urgency
+	loading [urgencies]int      // how many of each urgency are being loaded
+	since   time.Time           // the most urgent modules have been at it, zero if there are none
+	enough  bool                // nobody waits for devices
 	wake    *sync.Cond
 	closed  bool
 	walked  bool                // the first coldplug is through

@@ -94,11 +94,11 @@ func (m *Manager) next() (name string, level int, ok bool) {
 // finding says whether what is under way may still bring modules that are more
 // urgent than level: devices that are looked at, events not handled yet.
 func (m *Manager) finding(level int) bool {
-	if level <= disks {
+	if level <= quick {
 		return false
 	}
 	seq := m.kernelSeq()
-	return !m.walked || len(m.looks) > 0 || m.seq < seq && seq != m.first
+	return level > disks && !m.walked || len(m.looks) > 0 || m.seq < seq && seq != m.first
 }
 
 // overdue says that modules have waited long enough for more urgent ones.

@@ -9,10 +9,12 @@ import (
 // Urgencies: modules of a lower one are loaded first. A root that is found
 // meanwhile spares the rest, which its own udev loads.
 const (
-	nics  = 0 // if the boot needs a network
-	disks = 1 // and what leads to them
-	rest  = 2
-	later = 3 // NICs of a boot without a network
+	nics  = iota // if the boot needs a network
+	quick        // disks that are there at once: virtio, NVMe
+	disks        // others, and what leads to them
+	rest
+	later // NICs of a boot without a network
+	urgencies
 )
 
 // urgency tells by a modalias how soon its modules are wanted.
@@ -29,6 +31,8 @@ func (m *Manager) urgency(alias string) int {
 		switch {
 		case strings.HasPrefix(class, "02"), strings.HasPrefix(class, "0Csc06"): // network, InfiniBand
 			return nic
+		case strings.HasPrefix(class, "01") && strings.HasPrefix(id, "v00001AF4"), strings.HasPrefix(class, "01sc08"):
+			return quick
 		case strings.HasPrefix(class, "01"), strings.HasPrefix(class, "0Csc03"), strings.HasPrefix(class, "0Csc04"), strings.HasPrefix(class, "08sc05"):
 			return disks // storage, USB host, Fibre Channel, SD host
 		}
@@ -38,7 +42,7 @@ func (m *Manager) urgency(alias string) int {
 		case strings.HasPrefix(id, "d00000001v"):
 			return nic
 		case strings.HasPrefix(id, "d00000002v"), strings.HasPrefix(id, "d00000008v"): // block, SCSI host
-			return disks
+			return quick
 		}
 		return rest
 	case "usb":

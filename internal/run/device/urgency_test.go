@@ -13,10 +13,11 @@ func TestUrgency(t *testing.T) {
 		"pci:v00008086d00001502sv00001028sd000005D1bc02sc00i00": nics,
 		"pci:v000015B3d00001013sv000015B3sd00000015bc02sc07i00": nics,
 		"virtio:d00000001v00001AF4":                             nics,
-		"pci:v00001AF4d00001001sv00001AF4sd00000002bc01sc00i00": disks,
-		"pci:v00001B36d00000010sv00001AF4sd00001100bc01sc08i02": disks,
+		"pci:v00001AF4d00001001sv00001AF4sd00000002bc01sc00i00": quick,
+		"pci:v00001B36d00000010sv00001AF4sd00001100bc01sc08i02": quick,
 		"pci:v00001B36d0000000Dsv00001AF4sd00001100bc0Csc03i30": disks,
-		"virtio:d00000002v00001AF4":                             disks,
+		"virtio:d00000002v00001AF4":                             quick,
+		"pci:v00008086d00002922sv00001AF4sd00001100bc01sc06i01": disks,
 		"usb:v46F4p0001d0000dc00dsc00dp00ic08isc06ip50in00":     disks,
 		"scsi:t-0x00":        disks,
 		"mmc:block":          disks,
@@ -44,7 +45,7 @@ func TestUrgency(t *testing.T) {
 // are still found; nothing at all once there is enough.
 func TestOrder(t *testing.T) {
 	m := newManager(console.NewLog(&strings.Builder{}), nil, t.TempDir(), t.TempDir())
-	m.queue = [4][]string{rest: {"d"}, disks: {"a", "b"}, later: {"e"}}
+	m.queue = [urgencies][]string{rest: {"d"}, disks: {"a", "b"}, later: {"e"}}
 	take := func(want string) {
 		t.Helper()
 		m.mu.Lock()
@@ -60,7 +61,7 @@ func TestOrder(t *testing.T) {
 	take("a")
 	take("b")
 	take("") // a and b are being loaded
-	m.loading = [4]int{}
+	m.loading = [urgencies]int{}
 	take("") // the walk is not through
 	m.walked = true
 	m.looks["sda"] = &look{}
@@ -74,7 +75,7 @@ func TestOrder(t *testing.T) {
 	take("")
 	m.since = time.Now().Add(-barrier)
 	take("d") // c takes too long
-	m.loading = [4]int{}
+	m.loading = [urgencies]int{}
 	take("e")
 	take("")
 }
