@@ -134,7 +134,8 @@ func assemble(ctx context.Context, o *Options, r *recipe, to target) (*Result, [
 }
 
 // items writes a segment of items, or takes it from the cache if it was made
-// before from the same contents. Plain ones are not worth keeping.
+// before from the same contents. Plain ones are not worth keeping, and of gzip's
+// the pieces are kept.
 func (a *assembler) items(ctx context.Context, i int, kind, name string, c codec, items []item) error {
 	start := time.Now()
 	w, err := a.to.create(i, name)
@@ -142,7 +143,7 @@ func (a *assembler) items(ctx context.Context, i int, kind, name string, c codec
 		return err
 	}
 	defer w.Close()
-	if a.o.Cache == nil || c.name == "none" {
+	if a.o.Cache == nil || c.name == "none" || c.name == "gzip" {
 		s, err := a.written(ctx, w, kind, name, c, items, nil)
 		if err != nil {
 			return err
@@ -188,7 +189,7 @@ func (a *assembler) items(ctx context.Context, i int, kind, name string, c codec
 // written writes items as a segment. Their contents must be those of sums, if
 // sums are given.
 func (a *assembler) written(ctx context.Context, w io.Writer, kind, name string, c codec, items []item, sums [][]byte) (*segmentWriter, error) {
-	s, err := newSegment(ctx, w, kind, name, c, a.o.ModTime)
+	s, err := newSegment(ctx, w, kind, name, c, a.o.ModTime, pieceHelp{a.o.Cache, a.o.Jobs})
 	if err != nil {
 		return nil, err
 	}
@@ -281,7 +282,7 @@ func (a *assembler) kernelParts(ctx context.Context) (missing []string, err erro
 		return nil, err
 	}
 	defer w.Close()
-	s, err := newSegment(ctx, w, kind, file, codec{name: "none"}, a.o.ModTime)
+	s, err := newSegment(ctx, w, kind, file, codec{name: "none"}, a.o.ModTime, pieceHelp{})
 	if err != nil {
 		return nil, err
 	}

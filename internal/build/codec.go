@@ -11,13 +11,15 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
+
+	"bareroot/internal/build/cache"
 )
 
 // codec is a compression of whole segments or of single modules. All of them
-// are single-threaded, so that the bytes do not depend on the machine.
+// but gzip, whose pieces do not depend on another, are single-threaded, so that
+// the bytes do not depend on the machine.
 type codec struct {
 	name    string // zstd, xz, gzip, lz4, none
 	level   int    // 0: the encoder's default
@@ -164,8 +166,14 @@ type aligner interface {
 	align(written func() int64) error
 }
 
+// pieceHelp is for the codec that compresses a segment in pieces, gzip.
+type pieceHelp struct {
+	cache *cache.Cache
+	jobs  int // at a time; one if 0
+}
+
 // writer returns an encoder to w; Close ends the stream, not w.
-func (c codec) writer(ctx context.Context, w io.Writer) (io.WriteCloser, error) {
+func (c codec) writer(ctx context.Context, w io.Writer, h pieceHelp) (io.WriteCloser, error) {
 	switch {
 	case c.program != "":
 		return startProgram(ctx, c, w, -1)
@@ -179,7 +187,7 @@ func (c codec) writer(ctx context.Context, w io.Writer) (io.WriteCloser, error) 
 		if level == 0 {
 			level = 3 // two thirds of level 6's work; the whole is 1.6 % larger
 		}
-		return gzip.NewWriterLevel(w, level)
+		return newGzip(w, level, h.jobs, openPieces(h.cache, c))
 	case c.name == "lz4":
 		return &lz4Stream{w: w, level: c.level}, nil
 	}

@@ -189,3 +189,11 @@ func logicalLines(text string) (out [][]string) {
 
 // regular tells whether an item is a plain file.
 func (it *item) regular() bool { return it.Mode&cpio.TypeMask == cpio.TypeRegular }
+
+// size is that of a regular file's content.
+func (it *item) size() int64 {
+	if it.Data != nil {
+		return int64(len(it.Data))
+	}
+	return it.Size
+}

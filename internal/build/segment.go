@@ -31,6 +31,7 @@ type segmentWriter struct {
 	raw   int64
 	start time.Time
 
+	piece  int64 // where the archive's piece began, for an encoder of pieces
 	padded int64 // zeros after a zstd frame
 }
 
@@ -69,10 +70,10 @@ func (h *hashing) blob(name string) bootset.Blob {
 	return bootset.Blob{File: name, Size: h.n, SHA256: hex.EncodeToString(h.h.Sum(nil))}
 }
 
-func newSegment(ctx context.Context, w io.Writer, kind, name string, c codec, mtime time.Time) (*segmentWriter, error) {
+func newSegment(ctx context.Context, w io.Writer, kind, name string, c codec, mtime time.Time, h pieceHelp) (*segmentWriter, error) {
 	s := &segmentWriter{kind: kind, name: name, codec: c, blob: newHashing(w), start: time.Now()}
 	var err error
-	if s.pack, err = c.writer(ctx, s.blob); err != nil {
+	if s.pack, err = c.writer(ctx, s.blob, h); err != nil {
 		return nil, fmt.Errorf("write %s: %w", name, err)
 	}
 	if s.cpio = cpio.NewWriter(s.pack); c.name == "none" {
@@ -85,6 +86,13 @@ func newSegment(ctx context.Context, w io.Writer, kind, name string, c codec, mt
 // put writes one item, whose content is in Data or at From, and returns the
 // content's hash.
 func (s *segmentWriter) put(it item) (sum []byte, err error) {
+	if g, ok := s.pack.(*gzipStream); ok && (it.size() >= ownPiece || s.cpio.Size()-s.piece >= ownPiece) {
+		if err := s.cpio.Part(); err != nil {
+			return nil, err
+		}
+		g.cut()
+		s.piece = s.cpio.Size()
+	}
 	switch it.Mode & cpio.TypeMask {
 	case cpio.TypeDir:
 		err = s.cpio.Dir(it.Path, it.Mode)
@@ -118,10 +126,7 @@ func describe(kind string, it item, sum []byte) bootset.File {
 	case cpio.TypeChar:
 		f.Mode = "device"
 	default:
-		f.Mode, f.SHA256, f.Size = fmt.Sprintf("%04o", it.Mode&0o7777), hex.EncodeToString(sum), it.Size
-		if it.Data != nil {
-			f.Size = int64(len(it.Data))
-		}
+		f.Mode, f.SHA256, f.Size = fmt.Sprintf("%04o", it.Mode&0o7777), hex.EncodeToString(sum), it.size()
 	}
 	return f
 }

@@ -3,7 +3,7 @@
 // Documentation/driver-api/early-userspace/buffer-format.rst of the kernel.
 //
 // The writer is deterministic: owner 0:0, one modification time, inode numbers
-// in the order of writing. It does not walk directories, compress, or know what
+// in the order of writing (from 1 again after Part). It does not walk directories, compress, or know what
 // a ramdisk holds.
 package cpio
 
@@ -113,6 +113,20 @@ func (w *Writer) Node(name string, mode, major, minor uint32) error {
 		return fmt.Errorf("write cpio entry %s: mode %#o is not that of a device node", name, mode)
 	}
 	return w.entry(name, entry{mode: mode & (TypeMask | 0o7777), major: major, minor: minor})
+}
+
+// Part hands on what was written and lets inode numbers, which mean something for
+// hard links only, start again: what follows is the same wherever it stands in an
+// archive.
+func (w *Writer) Part() error {
+	if w.err != nil {
+		return w.err
+	}
+	w.ino = 0
+	if err := w.w.Flush(); err != nil {
+		w.err = fmt.Errorf("write cpio archive: %w", err)
+	}
+	return w.err
 }
 
 // Close writes the trailer and pads the archive with zeros to 4 bytes, so that
