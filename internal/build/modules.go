@@ -48,7 +48,7 @@ func genericPicks() []pick {
 		"drivers/net/team", "drivers/net/hyperv", "drivers/net/vmxnet3", "drivers/net/ipvlan", "drivers/net/fjes", "net/8021q", "net/802",
 		"net/bridge", "net/llc", "net/packet", "net/unix", "net/ipv6")
 	except("network by USB", "drivers/net/usb", "rndis_wlan", "hso", "qmi_wwan", "huawei_cdc_ncm", "sierra_net", "cdc_mbim", "cdc_phonet", "kalmia", "cx82310_eth", "ipheth")
-	names("network", "virtio_net", "net_failover", "failover", "macvlan", "macvtap", "tun", "tap", "dummy", "veth", "xen_netfront", "af_packet", "ipv6",
+	names("network", "virtio_net", "net_failover", "failover", "macvlan", "macvtap", "tun", "tap", "dummy", "veth", "xen_netfront", "af_packet", "ipv6", "iscsi_ibft",
 		"vxlan", "vsock", "vmw_vsock_virtio_transport")
 	dirs("network over InfiniBand", "drivers/infiniband/core", "drivers/infiniband/hw/mlx4", "drivers/infiniband/hw/mlx5", "drivers/infiniband/ulp/ipoib",
 		"drivers/infiniband/ulp/iser", "drivers/infiniband/ulp/srp")

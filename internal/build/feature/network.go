@@ -6,6 +6,6 @@ var network = Info{
 	About:   "modules of wired network cards, IPv6, 802.1Q; init itself speaks DHCP",
 	When:    Default,
 	Needs:   []string{"base"},
-	Modules: []string{"=drivers/net/ethernet", "=drivers/net/phy", "=drivers/net/mdio", "=drivers/net/pcs", "virtio_net", "xen_netfront", "hv_netvsc", "vmxnet3", "af_packet", "ipv6", "=drivers/net/usb"},
+	Modules: []string{"=drivers/net/ethernet", "=drivers/net/phy", "=drivers/net/mdio", "=drivers/net/pcs", "iscsi_ibft", "virtio_net", "xen_netfront", "hv_netvsc", "vmxnet3", "af_packet", "ipv6", "=drivers/net/usb"},
 	Config:  []string{"INET", "PACKET"},
 }
