@@ -28,24 +28,27 @@ var notKept = []string{"usr/lib/modules", "usr/lib/firmware", "usr/bin/bareroot-
 // keepForShutdown copies the ramdisk to where the root's init finds it when the
 // root is gone, if that is needed.
 func (b *Boot) keepForShutdown() error {
-	why := ""
+	why, whole := "", true
+	_, marked := os.Stat(keepMark)
 	switch {
-	case rootfs.NeedsShutdown(rootfs.Target):
-		why = "the root stands on devices that can only be stopped without it"
-	case networkRoot():
-		why = "the root hangs on the network"
 	case b.hooks.Any("pre-shutdown", "shutdown"):
 		why = "it has hooks for the shutdown"
-	default:
-		if _, err := os.Stat(keepMark); err == nil {
-			why = "a hook asks for it (" + keepMark + ")"
-		}
+	case marked == nil:
+		why = "a hook asks for it (" + keepMark + ")"
+	case rootfs.NeedsShutdown(rootfs.Target):
+		// Devices are stopped by init itself, except arrays whose metadata a program
+		// keeps.
+		why, whole = "the root stands on devices that can only be stopped without it", externalArrays("/sys")
+	case networkRoot():
+		why, whole = "the root hangs on the network", false
 	}
 	if why == "" {
 		b.log.Debugf("the root needs no ramdisk to shut down")
 		return nil
 	}
-	n, err := copyRamdisk("/", keepDir, notKept)
+	n, err := copyRamdisk("/", keepDir, func(rel string) bool {
+		return !slices.Contains(notKept, rel) && (whole || slices.Contains(smallest, filepath.Base(rel)))
+	})
 	if err == nil {
 		_ = os.Remove(filepath.Join(keepDir, "shutdown"))
 		err = os.Symlink("init", filepath.Join(keepDir, "shutdown"))
@@ -69,9 +72,20 @@ func networkRoot() bool {
 	return remote(f, "/sys") != ""
 }
 
-// copyRamdisk copies what is on one filesystem, without some paths below from.
-// It gives the bytes of files.
-func copyRamdisk(from, to string, without []string) (int64, error) {
+// smallest are the programs of a ramdisk that only unmounts and stops devices:
+// init, and a shell for rd.break.
+var smallest = []string{"init", "busybox"}
+
+// externalArrays says whether there are arrays whose metadata mdmon keeps.
+func externalArrays(sys string) bool {
+	files, _ := filepath.Glob(filepath.Join(sys, "block/md*/md/metadata_version"))
+	return slices.ContainsFunc(files, func(p string) bool { return strings.HasPrefix(readLine(p), "external:") })
+}
+
+// copyRamdisk copies what is on one filesystem: folders, links, and the files
+// that are wanted by their path below from. Folders
+// of notKept are left out. It gives the bytes of files.
+func copyRamdisk(from, to string, wanted func(rel string) bool) (int64, error) {
 	var root unix.Stat_t
 	if err := unix.Stat(from, &root); err != nil {
 		return 0, fmt.Errorf("copy %s: %w", from, err)
@@ -95,7 +109,7 @@ func copyRamdisk(from, to string, without []string) (int64, error) {
 		}
 		dst := filepath.Join(to, rel)
 		if d.IsDir() {
-			if rel != "." && slices.Contains(without, rel) {
+			if slices.Contains(notKept, rel) {
 				return fs.SkipDir
 			}
 			if err := os.MkdirAll(dst, os.FileMode(st.Mode&0o7777)); err != nil {
@@ -106,7 +120,7 @@ func copyRamdisk(from, to string, without []string) (int64, error) {
 			}
 			return nil
 		}
-		if slices.Contains(without, rel) {
+		if st.Mode&unix.S_IFMT == unix.S_IFREG && !wanted(rel) {
 			return nil
 		}
 		_ = os.Remove(dst)

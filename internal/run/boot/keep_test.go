@@ -32,7 +32,7 @@ func TestCopyRamdisk(t *testing.T) {
 	}
 	write("usr/lib/secret.json", "s", 0o600)
 	for range 2 { // a second time over what is there
-		n, err := copyRamdisk(from, to, []string{"usr/lib/modules", "usr/lib/secret.json"})
+		n, err := copyRamdisk(from, to, func(rel string) bool { return rel != "usr/lib/secret.json" })
 		if err != nil || n != 8 {
 			t.Fatal(n, err)
 		}

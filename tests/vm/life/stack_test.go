@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -69,7 +70,9 @@ lvm vgchange -an vg; cryptsetup close c`, disk)
 		t.Errorf("unlock: %v\n%s", err, out)
 	}
 	v.Expect(vmtest.Marker+` on /dev/mapper/vg-root`, boundBoot)
-	v.Expect(`kept: (\d+) MiB`, boundStep)
+	if kept, err := strconv.Atoi(v.Expect(`kept: (\d+) MiB`, boundStep)[1]); err != nil || kept > 16 {
+		t.Errorf("the ramdisk that is kept takes %d MiB, %v", kept, err)
+	}
 	v.Expect(`poweroff: the ramdisk takes the root apart`, boundStep)
 	v.Expect(`the old root is unmounted`, boundStep)
 	v.Expect(`all that the root stood on is released`, boundStep)
