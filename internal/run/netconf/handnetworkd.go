@@ -96,7 +96,9 @@ func (n handed) network(peerDNS bool) string {
 	b.WriteString("KeepConfiguration=yes\n")
 	for _, l := range []*Lease{n.four, n.six} {
 		if l.is("static") {
-			fmt.Fprintf(&b, "Address=%s\n", l.Address)
+			if !l.Peer.IsValid() {
+				fmt.Fprintf(&b, "Address=%s\n", l.Address)
+			}
 			if l.Gateway.IsValid() {
 				fmt.Fprintf(&b, "Gateway=%s\n", l.Gateway)
 			}
@@ -109,6 +111,9 @@ func (n handed) network(peerDNS bool) string {
 		for _, d := range n.dns {
 			fmt.Fprintf(&b, "DNS=%s\n", d)
 		}
+	}
+	if n.four.is("static") && n.four.Peer.IsValid() {
+		fmt.Fprintf(&b, "\n[Address]\nAddress=%s\nPeer=%s\n", n.four.Address, n.four.Peer)
 	}
 	for _, r := range n.routes {
 		fmt.Fprintf(&b, "\n[Route]\nDestination=%s\n", r.Dest)

@@ -15,6 +15,7 @@ import (
 type Lease struct {
 	Method     string // dhcp, dhcp6, auto6, link6, static
 	Address    netip.Prefix
+	Peer       netip.Prefix // of a static address: the other end of the link
 	Server     netip.Addr
 	Gateway    netip.Addr
 	Routes     []LeaseRoute // classless routes (option 121); they replace Gateway

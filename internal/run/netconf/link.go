@@ -56,6 +56,7 @@ func MACs(first string) []string {
 // config is what is put on a NIC.
 type config struct {
 	addr     netip.Prefix
+	peer     netip.Prefix  // of a link to one machine; then addr has its length
 	lifetime time.Duration // 0 = for ever
 	gateway  netip.Addr
 	routes   []LeaseRoute
@@ -70,7 +71,13 @@ func apply(l rtnl.Link, c config) error {
 			return fmt.Errorf("set MTU %d on %s: %w", c.mtu, l.Name, err)
 		}
 	}
-	if err := rtnl.SetAddr(l.Index, c.addr, c.lifetime, c.lifetime); err != nil {
+	err := error(nil)
+	if c.peer.IsValid() {
+		err = rtnl.SetPeer(l.Index, c.addr.Addr(), c.peer)
+	} else {
+		err = rtnl.SetAddr(l.Index, c.addr, c.lifetime, c.lifetime)
+	}
+	if err != nil {
 		return fmt.Errorf("set address %s on %s: %w", c.addr, l.Name, err)
 	}
 	routes := c.routes

@@ -262,6 +262,24 @@ func TestStaticInUse(t *testing.T) {
 	}
 }
 
+// TestPeer: an address of a link to one other machine, which is the gateway.
+func TestPeer(t *testing.T) {
+	w := wire(t)
+	w.plug("eth0", mac0, "sw0")
+	w.up(w.boot("ip=10.1.0.9:10.2.0.1/32:10.2.0.1:32::eth0:none"))
+	l, err := netlink.LinkByName("eth0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := netlink.AddrList(l, netlink.FAMILY_V4)
+	if err != nil || len(a) != 1 || a[0].IP.String() != "10.1.0.9" || a[0].Peer == nil || a[0].Peer.String() != "10.2.0.1/32" {
+		t.Errorf("address %+v, %v", a, err)
+	}
+	if d := cmp.Diff([]string{"10.2.0.1/32", "default via 10.2.0.1"}, w.routes("eth0")); d != "" {
+		t.Error(d)
+	}
+}
+
 // TestBridge: a lease for a bridge over two NICs, of which one has a cable.
 func TestBridge(t *testing.T) {
 	w := wire(t)

@@ -55,20 +55,30 @@ func family(a netip.Addr) byte {
 	return unix.AF_INET6
 }
 
-func addrMessage(kind uint16, index int, p netip.Prefix) message {
-	b := []byte{family(p.Addr()), byte(p.Bits()), 0, 0}
+func addrMessage(kind uint16, index, bits int, a netip.Addr) message {
+	b := []byte{family(a), byte(bits), 0, 0}
 	m := message{kind: kind, body: binary.NativeEndian.AppendUint32(b, uint32(index))}
-	m.attr(unix.IFA_LOCAL, p.Addr().AsSlice())
-	m.attr(unix.IFA_ADDRESS, p.Addr().AsSlice())
+	m.attr(unix.IFA_LOCAL, a.AsSlice())
 	return m
 }
 
 // SetAddr puts an address on a link, or changes how long it is valid. 0 is for
 // ever.
 func SetAddr(index int, p netip.Prefix, preferred, valid time.Duration) error {
-	m := addrMessage(unix.RTM_NEWADDR, index, p)
+	return setAddr(index, p, p, preferred, valid)
+}
+
+// SetPeer puts an address on a link that leads to one other machine, or to the
+// network of peer.
+func SetPeer(index int, a netip.Addr, peer netip.Prefix) error {
+	return setAddr(index, netip.PrefixFrom(a, peer.Bits()), peer, 0, 0)
+}
+
+func setAddr(index int, p, peer netip.Prefix, preferred, valid time.Duration) error {
+	m := addrMessage(unix.RTM_NEWADDR, index, p.Bits(), p.Addr())
+	m.attr(unix.IFA_ADDRESS, peer.Addr().AsSlice())
 	m.flags = unix.NLM_F_CREATE | unix.NLM_F_REPLACE
-	if p.Addr().Is4() && p.Bits() < 31 {
+	if p.Addr().Is4() && p.Bits() < 31 && p == peer {
 		b := p.Addr().As4()
 		v := binary.BigEndian.Uint32(b[:]) | (1<<(32-p.Bits()) - 1)
 		m.attr(unix.IFA_BROADCAST, binary.BigEndian.AppendUint32(nil, v))
@@ -87,7 +97,7 @@ func seconds(d time.Duration) uint32 { return uint32(min(int64(d/time.Second), 0
 
 // DelAddr takes an address off a link, and with it its routes.
 func DelAddr(index int, p netip.Prefix) error {
-	m := addrMessage(unix.RTM_DELADDR, index, p)
+	m := addrMessage(unix.RTM_DELADDR, index, p.Bits(), p.Addr())
 	return m.do()
 }
 
