@@ -173,6 +173,7 @@ func (m *Manager) Find(form string) (path string, b Block, ok bool) {
 		}
 		return real, b, true
 	}
+	v = strings.Trim(v, `"`) // LABEL="my root", as in an fstab
 	if strings.HasSuffix(k, "UUID") {
 		v = strings.ToLower(v)
 	} else {
