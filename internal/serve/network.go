@@ -261,7 +261,7 @@ func subnetsOf(cfg *config.Config) ([]inventory.Subnet, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, inventory.Subnet{Prefix: p, Cmdline: n.Cmdline, Locked: n.Locked, Modules: n.Modules})
+		out = append(out, inventory.Subnet{Prefix: p, Cmdline: n.Cmdline, Locked: n.Locked, Modules: n.Modules, SSHKeys: n.SSHKeys})
 	}
 	return out, nil
 }

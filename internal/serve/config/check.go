@@ -53,6 +53,12 @@ func (c *Config) check(at place) error {
 		if strings.ContainsFunc(n.Cmdline, unicode.IsControl) {
 			bad(errors.New("it must be one line"), "subnets", i, "cmdline")
 		}
+		for _, k := range n.SSHKeys {
+			// Options are not known to the ramdisk's server; it would pass the line over.
+			if f := strings.Fields(k); len(f) < 2 || strings.ContainsFunc(k, unicode.IsControl) || !strings.HasPrefix(f[0], "ssh-") && !strings.HasPrefix(f[0], "ecdsa-") && !strings.HasPrefix(f[0], "sk-") {
+				bad(fmt.Errorf("%.40q is no line of authorized_keys without options", k), "subnets", i, "ssh_keys")
+			}
+		}
 		for key, words := range map[string][]string{"locked": n.Locked, "modules": n.Modules} {
 			for _, w := range words {
 				if w == "" || strings.ContainsAny(w, "= \t\n/\"") {

@@ -70,9 +70,10 @@ type Interface struct {
 // machine is told besides is stronger.
 type Subnet struct {
 	Prefix  string   `yaml:"prefix" json:"prefix"`
-	Cmdline string   `yaml:"cmdline" json:"cmdline,omitempty"` // bareroot's words; the machine's and the kernel's command line are stronger
-	Locked  []string `yaml:"locked" json:"locked,omitempty"`   // names that the kernel command line does not change
-	Modules []string `yaml:"modules" json:"modules,omitempty"` // loaded before devices are probed
+	Cmdline string   `yaml:"cmdline" json:"cmdline,omitempty"`   // bareroot's words; the machine's and the kernel's command line are stronger
+	Locked  []string `yaml:"locked" json:"locked,omitempty"`     // names that the kernel command line does not change
+	Modules []string `yaml:"modules" json:"modules,omitempty"`   // loaded before devices are probed
+	SSHKeys []string `yaml:"ssh_keys" json:"ssh_keys,omitempty"` // who may log in to ramdisks: lines as in authorized_keys
 }
 
 // Net is Prefix.

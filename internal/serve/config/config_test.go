@@ -28,6 +28,7 @@ subnets:
     cmdline: console=ttyS1 rd.debug
     locked: [console]
     modules: [bonding]
+    ssh_keys: [ssh-ed25519 AAAA joe]
   - prefix: fd00::/64
 power:
   - url: https://bmc
@@ -45,7 +46,7 @@ power:
 			{Name: "eth2", DHCP: "proxy"},
 		},
 		Subnets: []Subnet{
-			{Prefix: "10.1.0.0/16", Cmdline: "console=ttyS1 rd.debug", Locked: []string{"console"}, Modules: []string{"bonding"}},
+			{Prefix: "10.1.0.0/16", Cmdline: "console=ttyS1 rd.debug", Locked: []string{"console"}, Modules: []string{"bonding"}, SSHKeys: []string{"ssh-ed25519 AAAA joe"}},
 			{Prefix: "fd00::/64"},
 		},
 		Power: []Power{{URL: "https://bmc", Username: "u", PasswordFile: "/p"}},
@@ -83,6 +84,7 @@ func TestParseErrors(t *testing.T) {
 		"subnet twice":       {"subnets:\n- prefix: 10.0.0.0/8\n- prefix: 10.0.0.0/8", "f.yaml:3: subnets[1].prefix: subnet 10.0.0.0/8 is listed twice"},
 		"two lines":          {"subnets:\n- prefix: 10.0.0.0/8\n  cmdline: \"a\\nb\"", "f.yaml:3: subnets[0].cmdline: it must be one line"},
 		"locked value":       {"subnets:\n- prefix: 10.0.0.0/8\n  locked: [a=b]", "f.yaml:3: subnets[0].locked: \"a=b\" is no name"},
+		"ssh key":            {"subnets:\n- prefix: 10.0.0.0/8\n  ssh_keys: ['command=\"x\" ssh-rsa A']", "f.yaml:3: subnets[0].ssh_keys"},
 		"level":              {"log_level: loud", "f.yaml:1: log_level"},
 	}
 	for name, tc := range cases {

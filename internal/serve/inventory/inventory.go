@@ -58,6 +58,7 @@ type Subnet struct {
 	Prefix          netip.Prefix
 	Cmdline         string
 	Locked, Modules []string
+	SSHKeys         []string
 }
 
 // Store is what a Service keeps its state in.

@@ -183,6 +183,9 @@ func (s *Service) freeze(t *store.Tx, m *store.Machine, set store.BootSet, v ord
 	}
 	net := s.subnet(r.Remote)
 	conf.Locked, conf.Modules = net.Locked, net.Modules
+	if len(net.SSHKeys) > 0 {
+		conf.SSH = &rdconf.SSH{Keys: net.SSHKeys}
+	}
 	words := strings.Fields(net.Cmdline)
 	if v.Role == order.RoleRoot {
 		words = append(append(words, "rd.neednet=1"), m.RootWords...)

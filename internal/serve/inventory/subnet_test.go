@@ -22,7 +22,7 @@ func TestSubnets(t *testing.T) {
 	b := newBench(t)
 	b.cfg.Subnets = []Subnet{
 		{Prefix: netip.MustParsePrefix("10.0.0.0/8"), Cmdline: "rd.debug", Modules: []string{"wide"}},
-		{Prefix: netip.MustParsePrefix("10.0.7.0/24"), Cmdline: "rd.shell=0  rd.timeout=5", Locked: []string{"rd.shell"}, Modules: []string{"bonding"}},
+		{Prefix: netip.MustParsePrefix("10.0.7.0/24"), Cmdline: "rd.shell=0  rd.timeout=5", Locked: []string{"rd.shell"}, Modules: []string{"bonding"}, SSHKeys: []string{"ssh-ed25519 AAAA"}},
 		{Prefix: netip.MustParsePrefix("fd00::/64"), Cmdline: "six=1"},
 	}
 	for address, want := range map[string]struct{ cmdline, locked, modules string }{
@@ -45,6 +45,9 @@ func TestSubnets(t *testing.T) {
 		got := struct{ cmdline, locked, modules string }{c.Cmdline, strings.Join(c.Locked, " "), strings.Join(c.Modules, " ")}
 		if got != want {
 			t.Errorf("%s: %+v, want %+v", address, got, want)
+		}
+		if ssh := c.SSH != nil; ssh != (want.modules == "bonding") || ssh && c.SSH.Keys[0] != "ssh-ed25519 AAAA" {
+			t.Errorf("%s: ssh %+v", address, c.SSH)
 		}
 	}
 }
