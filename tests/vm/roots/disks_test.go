@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,8 +89,8 @@ fill /dev/mapper/plain
 cryptsetup close plain`},
 }
 
-// makeDisks makes them all.
-func makeDisks(t *testing.T) map[string]qemu.Disk {
+// makeDisks makes those of the named groups, or all.
+func makeDisks(t *testing.T, groups ...string) map[string]qemu.Disk {
 	t.Helper()
 	script := `
 export MDADM_NO_UDEV=1 DM_DISABLE_UDEV=1
@@ -101,6 +102,9 @@ crypt_format() { printf secret | cryptsetup luksFormat --batch-mode --type luks2
 	out := map[string]qemu.Disk{}
 	var list []qemu.Disk
 	for _, m := range made {
+		if len(groups) > 0 && !slices.Contains(groups, m.names) {
+			continue
+		}
 		for _, name := range strings.Fields(m.names) {
 			d := qemu.Disk{Path: vmtest.BlankDisk(t, m.size)}
 			script += name + "=/dev/vd" + string(rune('a'+len(list))) + "\n"

@@ -35,25 +35,28 @@ func start(t *testing.T, words string, d ...qemu.Disk) *vmtest.VM {
 	return vmtest.Boot(t, vmtest.Direct(t, full(t), words, d...))
 }
 
+// TestStack: LVM on LUKS on a RAID that lost a member, with the passphrase
+// typed on the serial console, wrong at first.
+func TestStack(t *testing.T) {
+	d := makeDisks(t, "stack1 stack2")
+	v := start(t, `root=/dev/vg-a/the-root rd.md.uuid=`+arrayUUID+` rd.luks.uuid=luks-`+luksUUID+` rd.lvm.lv=vg-a/the-root bareroot.degraded=5`, d["stack2"])
+	v.Expect(`md\d+ lacks members; it is started with vda`, boot)
+	v.Expect(`Passphrase for /dev/md\d+ \(luks-\S+\): `, boot)
+	v.Send("guess\n")
+	v.Expect(`the passphrase is wrong \(1 of 5\)`, boot)
+	v.Expect(`try 2 of 5: `, boot)
+	v.Send("secret\n")
+	v.Expect(vmtest.Marker+` on /dev/mapper/vg--a-the--root ext4 rw\S* pid 1`, boot)
+	v.Expect(`STACK md\d+ raid1 1 on vda`, time.Minute)
+	v.Expect(`STACK dm-0 luks-\S+ on md`, time.Minute)
+	v.Expect(`E:DM_UDEV_PRIMARY_SOURCE_FLAG=1`, time.Minute)
+	v.WaitPowerOff(time.Minute)
+}
+
 // TestStacks are roots on devices that are made of others.
 func TestStacks(t *testing.T) {
+	vmtest.AllOnly(t)
 	d := makeDisks(t)
-	// LVM on LUKS on a RAID that lost a member, with the passphrase typed on
-	// the serial console, wrong at first.
-	t.Run("lvm-on-luks-on-degraded-raid", func(t *testing.T) {
-		v := start(t, `root=/dev/vg-a/the-root rd.md.uuid=`+arrayUUID+` rd.luks.uuid=luks-`+luksUUID+` rd.lvm.lv=vg-a/the-root bareroot.degraded=5`, d["stack2"])
-		v.Expect(`md\d+ lacks members; it is started with vda`, boot)
-		v.Expect(`Passphrase for /dev/md\d+ \(luks-\S+\): `, boot)
-		v.Send("guess\n")
-		v.Expect(`the passphrase is wrong \(1 of 5\)`, boot)
-		v.Expect(`try 2 of 5: `, boot)
-		v.Send("secret\n")
-		v.Expect(vmtest.Marker+` on /dev/mapper/vg--a-the--root ext4 rw\S* pid 1`, boot)
-		v.Expect(`STACK md\d+ raid1 1 on vda`, time.Minute)
-		v.Expect(`STACK dm-0 luks-\S+ on md`, time.Minute)
-		v.Expect(`E:DM_UDEV_PRIMARY_SOURCE_FLAG=1`, time.Minute)
-		v.WaitPowerOff(time.Minute)
-	})
 	// Nothing on the command line but the root: what it needs is found.
 	for _, c := range []struct{ name, words, want string }{
 		{"xfs", "root=LABEL=xroot", `/dev/vda xfs rw`},
@@ -63,14 +66,12 @@ func TestStacks(t *testing.T) {
 		{"pool1 pool2", "root=LABEL=pool rootflags=subvol=@", `/dev/vda btrfs \S*subvol=/@`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			vmtest.AllOnly(t)
 			v := start(t, c.words, pick(d, c.name)...)
 			v.Expect(vmtest.Marker+` on `+c.want, boot)
 			v.WaitPowerOff(time.Minute)
 		})
 	}
 	t.Run("a key file on another disk", func(t *testing.T) {
-		vmtest.AllOnly(t)
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "root.key"), []byte("0123456789"), 0o600); err != nil {
 			t.Fatal(err)
@@ -80,13 +81,11 @@ func TestStacks(t *testing.T) {
 		v.WaitPowerOff(time.Minute)
 	})
 	t.Run("btrfs without its other device", func(t *testing.T) {
-		vmtest.AllOnly(t)
 		v := start(t, "root=LABEL=pool rd.retry=5"+off, d["pool2"])
 		v.Expect(`btrfs \S+ has 2 devices, seen are device 2 on vda; missing: device 1`, boot)
 		v.WaitPowerOff(time.Minute)
 	})
 	t.Run("nobody knows the passphrase", func(t *testing.T) {
-		vmtest.AllOnly(t)
 		v := start(t, "root=/dev/mapper/luks-x rd.auto rd.luks.options=tries=2"+off, d["key1"])
 		v.Expect(`Passphrase for /dev/vda \(luks-\S+\): `, boot)
 		v.Send("one\n")
