@@ -17,7 +17,7 @@ import (
 // millisecond, RFC 5227's seconds are for networks slower than any that boots.
 const (
 	arpProbes = 2
-	arpWait   = 100 * time.Millisecond
+	arpWait   = 50 * time.Millisecond
 )
 
 // inUse asks the link by ARP who has an address (RFC 5227 2.1.1). It returns
