@@ -5,8 +5,8 @@
 //	manifest.json   Manifest
 //	files.json      []File: every file of the ramdisk, where from and why
 //	vmlinuz         the kernel
-//	00-microcode.cpio, 10-userland.cpio.zst, 15-tools.cpio.zst, 20-modules.cpio, 30-firmware.cpio,
-//	40-agent.cpio.zst, 50-config.cpio
+//	00-microcode.cpio, 10-init.cpio.zst, 10-userland.cpio.zst, 15-tools.cpio.zst, 20-modules.cpio,
+//	30-firmware.cpio, 40-agent.cpio.zst, 50-config.cpio
 package bootset
 
 import (

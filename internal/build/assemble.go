@@ -28,6 +28,7 @@ type target interface {
 // The parts of a ramdisk in their order.
 const (
 	partMicrocode = iota
+	partInit
 	partUserland
 	partTools
 	partModules
@@ -71,6 +72,9 @@ func assemble(ctx context.Context, o *Options, r *recipe, to target) (*Result, [
 	if len(r.microcode) == 0 && !(o.TwoParts && !o.NoKernel) {
 		to.skip(partMicrocode)
 	}
+	if len(r.pid1) == 0 {
+		to.skip(partInit)
+	}
 	if len(r.tools) == 0 {
 		to.skip(partTools)
 	}
@@ -87,6 +91,7 @@ func assemble(ctx context.Context, o *Options, r *recipe, to target) (*Result, [
 			items      []item
 		}{
 			{partMicrocode, "microcode", "00-microcode.cpio", none, r.microcode},
+			{partInit, "init", "10-init.cpio", r.segments, r.pid1},
 			{partUserland, first, "10-" + first + ".cpio", r.segments, r.userland},
 			{partTools, "tools", "15-tools.cpio", r.segments, r.tools},
 			{partAgent, "agent", "40-agent.cpio", r.segments, r.agent},

@@ -29,6 +29,7 @@ func Explain(ctx context.Context, o Options) (files []bootset.File, notices []st
 		}
 	}
 	add("microcode", r.microcode)
+	add("init", r.pid1)
 	add("userland", r.userland)
 	add("tools", r.tools)
 	if !o.NoKernel {

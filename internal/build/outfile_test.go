@@ -37,7 +37,11 @@ func TestJoinerOrders(t *testing.T) {
 				}
 			}
 		}
-		order := rapid.Permutation([]int{0, 1, 2, 3, 4, 5, 6}).Draw(t, "order")
+		order := make([]int, parts)
+		for i := range order {
+			order[i] = i
+		}
+		order = rapid.Permutation(order).Draw(t, "order")
 		var all sync.WaitGroup
 		for _, i := range order {
 			if content[i] == nil {

@@ -41,6 +41,7 @@ type recipe struct {
 	skeleton  []item // standing files, part of userland
 	microcode []item
 	early     []item // with TwoParts, what the plain archive begins with
+	pid1      []item // init, in a segment of its own: it is the same for all
 	userland  []item
 	tools     []item // what features and the options add
 	agent     []item

@@ -13,7 +13,7 @@ func (r *recipe) remove(o *Options) error {
 			return inputError{fmt.Errorf("remove %s: %w", p, err)}
 		}
 	}
-	for _, items := range []*[]item{&r.microcode, &r.userland, &r.tools, &r.agent, &r.config} {
+	for _, items := range []*[]item{&r.microcode, &r.pid1, &r.userland, &r.tools, &r.agent, &r.config} {
 		*items = o.remaining(*items)
 	}
 	r.modules = slices.DeleteFunc(r.modules, func(c chosen) bool {

@@ -16,14 +16,14 @@ const kindMain = "main"
 // archive and one that is compressed, see all files.
 func (r *recipe) twoParts(o *Options) {
 	one := map[string]item{}
-	for _, it := range slices.Concat(r.userland, r.tools, r.agent, r.config) {
+	for _, it := range slices.Concat(r.pid1, r.userland, r.tools, r.agent, r.config) {
 		one[it.Path] = it // the kernel, too, lets the later one win
 	}
 	var all []item
 	for _, name := range sortedKeys(one) {
 		all = append(all, one[name])
 	}
-	r.userland, r.tools, r.agent, r.config = all, nil, nil, nil
+	r.pid1, r.userland, r.tools, r.agent, r.config = nil, all, nil, nil, nil
 	if o.NoKernel {
 		return // the microcode, if any, is an archive of its own
 	}

@@ -90,7 +90,7 @@ func TestCacheKeepsBytes(t *testing.T) {
 		}
 	}
 	stats, err := c.Stats()
-	if err != nil || stats.Kinds["pack"].Entries != 1 || stats.Kinds["segment"].Entries != 2 || stats.Kinds["tree"].Entries != 1 {
+	if err != nil || stats.Kinds["pack"].Entries != 1 || stats.Kinds["segment"].Entries != 3 || stats.Kinds["tree"].Entries != 1 {
 		t.Errorf("cache %+v %v", stats, err)
 	}
 

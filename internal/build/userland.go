@@ -41,9 +41,8 @@ func skeleton() []item {
 }
 
 func (r *recipe) addUserland(o *Options) error {
-	items := r.skeleton
-	items = append(items,
-		item{Path: "init", Mode: cpio.TypeRegular | 0o755, Data: r.init.Data, From: o.Init, Why: "PID 1"},
+	r.pid1 = []item{{Path: "init", Mode: cpio.TypeRegular | 0o755, Data: r.init.Data, From: o.Init, Why: "PID 1"}}
+	items := append(r.skeleton,
 		link("usr/sbin/init", "../../init", "PID 1"),
 		link("usr/sbin/modprobe", "../../init", "the kernel calls it to load a module"),
 	)
