@@ -166,6 +166,13 @@ func (x *Index) Resolve(name string) (file string, builtin bool, ok bool) {
 	return "", x.builtin[name], x.builtin[name]
 }
 
+// Needs says whether a module does not load without the file: it is the
+// module's own, or one of its hard dependencies.
+func (x *Index) Needs(name, file string) bool {
+	m := x.modules[Normalize(name)]
+	return m != nil && (m.Path == file || slices.Contains(m.Deps, file))
+}
+
 // Match returns the names of the modules whose aliases match, in the order of
 // modules.alias, each once.
 func (x *Index) Match(modalias string) []string { return x.aliases.match(modalias) }

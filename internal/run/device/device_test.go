@@ -41,7 +41,8 @@ func FuzzParseUevent(f *testing.F) {
 	})
 }
 
-// tree is a module tree: c needs b needs a; p is a soft pre of c that fails.
+// tree is a module tree: c needs b needs a; p is by an alias a soft pre of c,
+// q one of b, and both fail.
 func tree(t *testing.T) string {
 	d := t.TempDir()
 	enc, _ := zstd.NewWriter(nil)
@@ -51,13 +52,14 @@ func tree(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	write("modules.dep", []byte("k/zza.ko.zst:\nk/zzb.ko: k/zza.ko.zst\nk/zzc.ko.zst: k/zzb.ko k/zza.ko.zst\nk/zzp.ko:\nk/zzx.ko.xz:\n"))
-	write("modules.alias", []byte("alias pci:v1* zzc\nalias fs-zz zzb\n"))
-	write("modules.softdep", []byte("softdep zzc pre: zzp\n"))
+	write("modules.dep", []byte("k/zza.ko.zst:\nk/zzb.ko: k/zza.ko.zst\nk/zzc.ko.zst: k/zzb.ko k/zza.ko.zst\nk/zzp.ko:\nk/zzq.ko:\nk/zzx.ko.xz:\n"))
+	write("modules.alias", []byte("alias pci:v1* zzc\nalias fs-zz zzb\nalias algo-zz zzp\n"))
+	write("modules.softdep", []byte("softdep zzc pre: algo-zz\nsoftdep zzb pre: zzq\n"))
 	write("k/zza.ko.zst", enc.EncodeAll([]byte("image a"), nil))
 	write("k/zzb.ko", []byte("image b"))
 	write("k/zzc.ko.zst", enc.EncodeAll([]byte("image c"), nil))
 	write("k/zzp.ko", []byte("image p"))
+	write("k/zzq.ko", []byte("image q"))
 	write("k/zzx.ko.xz", []byte("?"))
 	return d
 }
@@ -73,7 +75,7 @@ func TestModules(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		got = append(got, name+" "+string(image)+" "+params)
-		if name == "zzp" {
+		if name == "zzp" || name == "zzq" {
 			return errors.New("refused")
 		}
 		return nil
@@ -88,7 +90,7 @@ func TestModules(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	want := []string{"zzp image p ", "zza image a ", "zzb image b debug=1 flag", "zzc image c "}
+	want := []string{"zzp image p ", "zza image a ", "zzq image q ", "zzb image b debug=1 flag", "zzc image c "}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
@@ -122,7 +124,7 @@ func TestBackground(t *testing.T) {
 	if err := m.LoadBackground("fs-zz"); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff([]string{"zza async_probe", "zzb debug=1 async_probe"}, got); d != "" {
+	if d := cmp.Diff([]string{"zzq async_probe", "zza async_probe", "zzb debug=1 async_probe"}, got); d != "" {
 		t.Error(d)
 	}
 }

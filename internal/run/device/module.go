@@ -86,24 +86,15 @@ func (m *Modules) load(word, params string) error {
 		}
 		for _, f := range files {
 			err := m.one(f, params)
-			// What is only softly needed may fail.
-			if err != nil && m.needed(n, f) {
+			// What is only softly needed may fail: one by one the algorithms of an
+			// alias, of which this processor has some.
+			if err != nil && m.index.Needs(n, f) {
 				errs = append(errs, err)
 				break
 			}
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func (m *Modules) needed(name, file string) bool {
-	path, _, _ := m.index.Resolve(name)
-	if path == file {
-		return true
-	}
-	soft := m.index.Soft(name)
-	dep := kmod.NameOf(file)
-	return !slices.Contains(soft.Pre, dep) && !slices.Contains(soft.Post, dep)
 }
 
 func (m *Modules) one(file, params string) error {
