@@ -7,8 +7,6 @@ const known = `ro	f
 rw	f
 init	p		/sbin/init, /etc/init, /bin/init, /bin/sh
 rootdelay	n
-rootfallback	o			-
-root.journaldev	t			-
 rd.fstab	b		1
 rd.skipfsck	b		0
 fastboot	f

@@ -45,6 +45,11 @@ func ParseRoots(l Line) (Roots, error) {
 	if err := r.netroots(l); err != nil {
 		return r, err
 	}
+	if _, given := l.Get("rootfallback"); given {
+		if _, ok := Fallback(l); !ok {
+			r.Notices = append(r.Notices, "rootfallback: takes a block device, as LABEL=x or /dev/x; it is ignored")
+		}
+	}
 	for _, root := range append([]Root{r.Root}, r.Net...) {
 		switch root.Kind {
 		case "dhcp":
@@ -56,6 +61,12 @@ func ParseRoots(l Line) (Roots, error) {
 		}
 	}
 	return r, nil
+}
+
+// Fallback is the block device that rootfallback= names.
+func Fallback(l Line) (string, bool) {
+	v, _ := l.Get("rootfallback")
+	return blockForm(strings.TrimPrefix(v, "block:"))
 }
 
 func (r *Roots) netroots(l Line) error {

@@ -197,6 +197,8 @@ func (e *Engine) Wait(ctx context.Context, form string, limit time.Duration) (st
 		path, b, v := e.view(form, spent >= e.late(limit))
 		missing := e.missing(v)
 		v.Lacking = len(missing) > 0
+		// What nobody names is not touched while what is named is being opened.
+		v.Settled = v.Settled && e.busy == 0
 		// Also when nothing is missing: the devices of a btrfs must be known.
 		if ran, err := e.run(ctx, v); err != nil {
 			return "", device.Block{}, err

@@ -226,6 +226,23 @@ func TestADeviceThatComesBack(t *testing.T) {
 	})
 }
 
+// TestOthersAreLeftAlone: while the named device is being opened, nothing else
+// is assembled.
+func TestOthersAreLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bench{blocks: []*device.Block{crypt("vda", u1), pv("vdb")}, run: func([]string, string) int { return 2 }}
+		e, _ := b.engine(t, "rd.luks.uuid="+u1)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, _, err := e.Wait(ctx, "LABEL=root", time.Hour); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		if len(b.ran) != 0 || len(b.asked) != 1 {
+			t.Errorf("ran %q, asked %q", b.ran, b.asked)
+		}
+	})
+}
+
 // TestTokens reads headers that cryptsetup makes.
 func TestTokens(t *testing.T) {
 	p := filepath.Join(t.TempDir(), "luks")

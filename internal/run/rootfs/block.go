@@ -46,7 +46,16 @@ func (b *block) Describe() string { return b.spec.String() }
 func (b *block) Network() bool    { return false }
 
 func (b *block) Prepare(ctx context.Context, e *Env) error {
-	dev, found, err := e.Devices.Wait(ctx, b.spec.Device, e.Limit)
+	limit := e.Limit
+	fallback, given := cmdline.Fallback(e.Line)
+	if given {
+		limit = limit * 2 / 3
+	}
+	dev, found, err := e.Devices.Wait(ctx, b.spec.Device, limit)
+	if err != nil && given && ctx.Err() == nil {
+		e.Log.Warnf("find root %s: %v; rootfallback=%s is tried", b.spec, err, fallback)
+		dev, found, err = e.Devices.Wait(ctx, fallback, e.Limit-limit)
+	}
 	if err != nil {
 		return fmt.Errorf("find root %s: %w", b.spec, err)
 	}
@@ -97,7 +106,12 @@ func (b *block) Mount(ctx context.Context, e *Env) error {
 	if b.flags != "" {
 		opts = append(opts, b.flags)
 	}
-	err := b.mount(e, b.dev, Target, b.fs, opts)
+	journal, err := b.journal(ctx, e)
+	if err != nil {
+		return err
+	}
+	opts = append(opts, journal...)
+	err = b.mount(e, b.dev, Target, b.fs, opts)
 	if !b.ro && (errors.Is(err, unix.EACCES) || errors.Is(err, unix.EROFS)) {
 		e.Log.Warnf("%s cannot be written; it is mounted read-only", b.dev)
 		b.ro = true
@@ -118,7 +132,7 @@ func (b *block) Mount(ctx context.Context, e *Env) error {
 	text, _ := os.ReadFile(resolveIn(Target, "/etc/fstab")) // a root without one says nothing
 	fstab := ParseFstab(string(text))
 	if own, ok := findMount(fstab, "/"); ok && b.fstab && b.flags == "" {
-		b.again(e, own)
+		b.again(e, own, journal)
 	}
 	mounted, err := usr(ctx, e, fstab, b.ro)
 	if mounted {
@@ -127,8 +141,22 @@ func (b *block) Mount(ctx context.Context, e *Env) error {
 	return err
 }
 
+// journal is the mount option for root.journaldev=.
+func (b *block) journal(ctx context.Context, e *Env) ([]string, error) {
+	form, given := e.Line.Get("root.journaldev")
+	key := map[string]string{"xfs": "logdev", "ext3": "journal_path", "ext4": "journal_path", "reiserfs": "jdev"}[b.fs]
+	if !given || form == "" || key == "" {
+		return nil, nil
+	}
+	dev, _, err := e.Devices.Wait(ctx, form, e.Limit)
+	if err != nil {
+		return nil, fmt.Errorf("find the root's journal (root.journaldev=%s): %w", form, err)
+	}
+	return []string{key + "=" + dev}, nil
+}
+
 // again mounts the root with the options of its own fstab.
-func (b *block) again(e *Env, own Mountpoint) {
+func (b *block) again(e *Env, own Mountpoint, journal []string) {
 	opts, _ := kernelOptions(own.Options)
 	if len(opts) == 0 {
 		return
@@ -138,13 +166,14 @@ func (b *block) again(e *Env, own Mountpoint) {
 		return
 	}
 	b.mounts = nil
-	err := b.mount(e, b.dev, Target, b.fs, append([]string{b.mode()}, opts...))
+	always := append([]string{b.mode()}, journal...)
+	err := b.mount(e, b.dev, Target, b.fs, append(always[:len(always):len(always)], opts...))
 	if err == nil {
 		e.Log.Debugf("the root's fstab gives the options %s", strings.Join(opts, ","))
 		return
 	}
 	e.Log.Warnf("with the options of its own fstab (%s): %v; mounted without", strings.Join(opts, ","), err)
-	if err := b.mount(e, b.dev, Target, b.fs, []string{b.mode()}); err != nil {
+	if err := b.mount(e, b.dev, Target, b.fs, always); err != nil {
 		e.Log.Errorf("%v", err)
 	}
 }

@@ -79,6 +79,9 @@ printf 'label: gpt\nsize=60M, name="root part", uuid=` + partUUID + `\n' | sfdis
 mkfs.ext4 -q -L mdpart /dev/md1p1
 fill /dev/md1p1
 mdadm --stop /dev/md1`},
+	{"log1 log2", 320 * mib, `
+mkfs.xfs -q -f -L logroot -l logdev=$log2,size=32m $log1
+fill $log1 -ologdev=$log2`},
 	// LUKS version 1 straight on the disk, opened by a key file elsewhere.
 	{"key1", 64 * mib, `
 printf 0123456789 > /keyfile
@@ -96,7 +99,7 @@ func makeDisks(t *testing.T, groups ...string) map[string]qemu.Disk {
 export MDADM_NO_UDEV=1 DM_DISABLE_UDEV=1
 for m in raid1 dm_crypt dm_mod xts btrfs xfs dm_thin_pool; do modprobe $m; done
 mkdir /new
-fill() { mount $1 /new; cp -a /marker/. /new; umount /new; }
+fill() { mount $2 $1 /new; cp -a /marker/. /new; umount /new; }
 crypt_format() { printf secret | cryptsetup luksFormat --batch-mode --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --uuid $2 --key-file - $1; }
 `
 	out := map[string]qemu.Disk{}

@@ -82,3 +82,13 @@ func TestNever(t *testing.T) {
 	v.Expect(`FAILED: stage initqueue: .*not there within 5s: volume vg/lv \(rd.lvm.lv\): no physical volume seen; devices seen: .*vda \(ext4 LABEL=other\)`, boot)
 	v.WaitPowerOff(time.Minute)
 }
+
+// TestFallback: a root that does not come, and the one to use then.
+func TestFallback(t *testing.T) {
+	vmtest.AllOnly(t)
+	disk := extRoot(t, "second", nil)
+	v := start(t, "root=LABEL=first rootfallback=LABEL=second rd.retry=9", qemu.Disk{Path: disk})
+	v.Expect(`rootfallback=LABEL=second is tried`, boot)
+	v.Expect(vmtest.Marker+` on /dev/vda ext4`, boot)
+	v.WaitPowerOff(time.Minute)
+}
