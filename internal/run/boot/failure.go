@@ -83,7 +83,7 @@ func (b *Boot) failed(ctx context.Context, e *StageError) bool {
 		err := b.openShells(ctx, screen(e, b.tried, adv, v.Action))
 		if err == nil && v.Action == "" {
 			b.log.Infof("the shell has ended; stage %s is tried again", e.Stage)
-			b.again()
+			b.again(e.Stage)
 			return true
 		}
 		waited = err == nil
@@ -112,7 +112,7 @@ func (b *Boot) failed(ctx context.Context, e *StageError) bool {
 
 // again takes over words that the operator changed. Those of an order came
 // later than the files and stay.
-func (b *Boot) again() {
+func (b *Boot) again(stage string) {
 	old, oldNet, oldConf := b.line, b.net, b.conf
 	var order cmdline.Line
 	for _, w := range old {
@@ -132,6 +132,10 @@ func (b *Boot) again() {
 	}
 	if now := b.line.Masked(); now != old.Masked() {
 		b.stack = nil // what assembles reads its words when it is made
+		if stage == "mount" && b.root != nil {
+			b.root.Stop() // perhaps another one is meant
+			b.root = nil
+		}
 		b.log.Infof("the command line is now: %s", now)
 	}
 }

@@ -130,5 +130,10 @@ func (b *Boot) stageMountHooks(ctx context.Context) error {
 		b.root = handMade{}
 		return nil
 	}
+	if b.root == nil {
+		if err := b.findRoot(ctx); err != nil {
+			return err
+		}
+	}
 	return b.stageMount(ctx)
 }

@@ -154,3 +154,17 @@ func TestFailingHooks(t *testing.T) {
 	v.Expect(vmtest.Marker+` on /dev/vda`, boundStep)
 	v.WaitPowerOff(boundStep)
 }
+
+// TestOtherRoot: a root that does not mount; another one is named in the shell
+// and is the root of the boot.
+func TestOtherRoot(t *testing.T) {
+	vmtest.AllOnly(t)
+	t.Parallel()
+	right := vmtest.MarkerRoot(t, 64<<20, "true")
+	v := vmtest.Boot(t, vmtest.Direct(t, vmtest.Ramdisk(t), "root=/dev/vda rootfstype=ext4 rd.ctty=ttyS0 rd.retry=30", qemu.Disk{Path: vmtest.BlankDisk(t, 32<<20)}, qemu.Disk{Path: right}))
+	v.Expect(`This boot stopped in stage mount`, boundBoot)
+	v.Expect(prompt, boundStep)
+	v.Send("echo root=/dev/vdb >/run/initramfs/cmdline.d/fix.conf; exit\n")
+	v.Expect(vmtest.Marker+` on /dev/vdb ext4`, boundStep)
+	v.WaitPowerOff(boundStep)
+}
