@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/flate"
@@ -85,7 +86,7 @@ func (g *gzipStream) pack(z *flate.Writer, p *piece) (err error) {
 			return nil
 		}
 	}
-	b := bytes.NewBuffer(p.out[:0])
+	b := bytes.NewBuffer(slices.Grow(p.out[:0], len(p.data)/2))
 	z.Reset(b)
 	if _, err = z.Write(p.data); err == nil {
 		err = z.Flush()
