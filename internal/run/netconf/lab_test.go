@@ -204,8 +204,8 @@ func (w *wires) dnsmasq(sw, address string, words ...string) *server {
 		}
 	}
 	dir := w.t.TempDir()
-	s := w.start("dnsmasq", append([]string{"--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=" + sw, "--bind-interfaces", "--user=root",
-		"--group=root", "--no-ping", "--log-dhcp", "--log-facility=-", "--pid-file=" + dir + "/pid", "--dhcp-leasefile=" + dir + "/leases"}, words...)...)
+	// As a daemon it would change its user, which a namespace of one user refuses.
+	s := w.start("dnsmasq", append([]string{"--no-daemon", "--conf-file=/dev/null", "--port=0", "--interface=" + sw, "--bind-interfaces", "--no-ping", "--log-dhcp", "--log-facility=-", "--pid-file=" + dir + "/pid", "--dhcp-leasefile=" + dir + "/leases"}, words...)...)
 	w.eventually("dnsmasq started", func() bool { return strings.Contains(s.out.String(), "started") })
 	return s
 }

@@ -57,8 +57,8 @@ func machine(t *testing.T, n int, words, script string) qemu.Spec {
 func dnsmasq(t *testing.T, nic string, words ...string) {
 	t.Helper()
 	dir := t.TempDir()
-	cmd := exec.Command("dnsmasq", append([]string{"--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=" + nic, "--bind-interfaces",
-		"--user=root", "--group=root", "--no-ping", "--log-dhcp", "--log-facility=-", "--pid-file=" + dir + "/pid", "--dhcp-leasefile=" + dir + "/leases"}, words...)...)
+	// As a daemon it would change its user, which a namespace of one user refuses.
+	cmd := exec.Command("dnsmasq", append([]string{"--no-daemon", "--conf-file=/dev/null", "--port=0", "--interface=" + nic, "--bind-interfaces", "--no-ping", "--log-dhcp", "--log-facility=-", "--pid-file=" + dir + "/pid", "--dhcp-leasefile=" + dir + "/leases"}, words...)...)
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
