@@ -244,25 +244,25 @@ func (e *Engine) Wait(ctx context.Context, form string, limit time.Duration) (st
 }
 
 func (e *Engine) view(form string, late bool) (string, device.Block, View) {
-	v := View{Blocks: e.Devices.Blocks(), Arrays: e.Devices.Arrays(), Mapped: e.Devices.MappedDevices(),
-		Want: form, Settled: e.Devices.Settled(), Late: late, Resolve: func(path string) string {
+	// Found first: what is judged below must hold the device that was found.
+	var path string
+	var b device.Block
+	found := ""
+	if form != "" {
+		var ok bool
+		path, b, ok = e.Devices.Find(form)
+		if ok && (!b.On.RAID() || strings.HasPrefix(form, "/dev/")) {
+			found = filepath.Base(path)
+		}
+	}
+	return path, b, View{Blocks: e.Devices.Blocks(), Arrays: e.Devices.Arrays(), Mapped: e.Devices.MappedDevices(),
+		Want: form, Found: found, Settled: e.Devices.Settled(), Late: late, Resolve: func(path string) string {
 			real, err := filepath.EvalSymlinks(path)
 			if err != nil {
 				return ""
 			}
 			return filepath.Base(real)
 		}}
-	if form == "" {
-		return "", device.Block{}, v
-	}
-	path, b, ok := e.Devices.Find(form)
-	if ok && b.On.RAID() && !strings.HasPrefix(form, "/dev/") {
-		ok = false
-	}
-	if ok {
-		v.Found = filepath.Base(path)
-	}
-	return path, b, v
 }
 
 func (e *Engine) missing(v View) []string {

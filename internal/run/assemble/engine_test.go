@@ -31,6 +31,7 @@ type bench struct {
 	asked   []string
 	answers []string
 	run     func(argv []string, input string) int // called with mu held
+	find    func()                                // called by Find, with mu held
 }
 
 func (b *bench) Blocks() []*device.Block        { b.mu.Lock(); defer b.mu.Unlock(); return b.blocks }
@@ -60,6 +61,9 @@ func (b *bench) change(f func()) {
 func (b *bench) Find(form string) (string, device.Block, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.find != nil {
+		b.find()
+	}
 	for _, d := range b.blocks {
 		if form == "LABEL="+d.Label || form == "/dev/"+d.Name {
 			return "/dev/" + d.Name, *d, true
@@ -239,6 +243,24 @@ func TestOthersAreLeftAlone(t *testing.T) {
 		}
 		if len(b.ran) != 0 || len(b.asked) != 1 {
 			t.Errorf("ran %q, asked %q", b.ran, b.asked)
+		}
+	})
+}
+
+// TestFoundAtTheLastMoment: a device of a btrfs that appears while the machine
+// is looked at does not count as all of it.
+func TestFoundAtTheLastMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bench{}
+		b.find = func() {
+			one := pool("sda", 1, 2)
+			one.Label = "pool"
+			b.blocks = []*device.Block{one}
+		}
+		e, _ := b.engine(t, "")
+		_, _, err := e.Wait(t.Context(), "LABEL=pool", 3*time.Second)
+		if err == nil || !strings.Contains(err.Error(), "missing: device 2") {
+			t.Error(err)
 		}
 	})
 }

@@ -78,11 +78,11 @@ fi`, "mkfs.ext4", "-q", "-F", "-L", "awake")
 	v.WaitPowerOff(time.Minute)
 }
 
-// TestMultipath: two paths to one disk become one device.
+// TestMultipath: two paths to one disk become one device, with its partitions.
 func TestMultipath(t *testing.T) {
 	vmtest.AllOnly(t)
-	disk := extRoot(t, "paths", nil)
-	spec := vmtest.Direct(t, vmtest.Ramdisk(t, "--add-feature", "multipath"), "root=LABEL=paths rd.multipath=1")
+	disk := parted(t)
+	spec := vmtest.Direct(t, vmtest.Ramdisk(t, "--add-feature", "multipath"), "root=PARTUUID="+partUUID+" rd.multipath=1")
 	spec.Args = []string{"-device", "virtio-scsi-pci,id=a", "-device", "virtio-scsi-pci,id=b"}
 	for _, p := range []string{"a", "b"} {
 		spec.Args = append(spec.Args, "-drive", "if=none,id=path"+p+",format=raw,cache=none,file.locking=off,file="+disk,
@@ -90,7 +90,7 @@ func TestMultipath(t *testing.T) {
 	}
 	v := vmtest.Boot(t, spec)
 	v.Expect(`paths to wwn-0x5000c50015ea71ad: sda, sdb`, boot)
-	v.Expect(vmtest.Marker+` on /dev/mapper/\S+ ext4`, boot)
+	v.Expect(vmtest.Marker+` on /dev/mapper/\S+-part2 ext4`, boot)
 	v.Expect(`STACK dm-0 \S+ on sda sdb`, time.Minute)
 	v.WaitPowerOff(time.Minute)
 }

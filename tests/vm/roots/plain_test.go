@@ -13,16 +13,23 @@ import (
 
 func splitNames(s string) []string { return strings.Fields(s) }
 
-// TestSpellings: one disk with a partition, forms of root= that name it. The
-// others are in the tests of package device.
-func TestSpellings(t *testing.T) {
-	vmtest.AllOnly(t)
+// parted is a disk whose second partition is a root.
+func parted(t *testing.T) string {
+	t.Helper()
 	fs := extRoot(t, "my root", nil)
 	disk := vmtest.BlankDisk(t, 80*mib)
 	tool(t, "sh", "-c", `printf 'label: gpt\nsize=4M, uuid=44444444-2222-4333-8444-555555555555\nsize=64M, name="root part", uuid=`+partUUID+`\n' | sfdisk -q `+disk)
 	tool(t, "tune2fs", "-U", luksUUID, fs)
 	// The second partition starts after 1 MiB and the first.
 	tool(t, "dd", "if="+fs, "of="+disk, "bs=1M", "seek=5", "conv=notrunc", "status=none")
+	return disk
+}
+
+// TestSpellings: one disk with a partition, forms of root= that name it. The
+// others are in the tests of package device.
+func TestSpellings(t *testing.T) {
+	vmtest.AllOnly(t)
+	disk := parted(t)
 	for _, form := range []string{
 		`LABEL="my root"`, "PARTUUID=44444444-2222-4333-8444-555555555555/PARTNROFF=1", "/dev/disk/by-id/virtio-ROOTDISK-part2", "254:2",
 	} {
