@@ -60,6 +60,7 @@ type Boot struct {
 	shell   atomic.Bool       // one of ours is open
 	ssh     func()            // ends the ssh server; nil: none runs
 	feeding func()            // ends the feeding of the watchdog; nil: none is fed
+	armed   chan struct{}     // closed when it is fed, or there is none
 	fips    *fips.Checks
 }
 

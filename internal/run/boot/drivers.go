@@ -36,8 +36,10 @@ func (b *Boot) stagePreTrigger(ctx context.Context) error {
 	b.startSSH()
 	b.startWatchdog()
 	if b.devices == nil {
-		// What a server will ask for may need all disks.
-		needs := device.Needs{Network: b.needNetwork(), All: b.conf.Server != nil || b.role() != "root"}
+		// What a server or a hook will ask for may need all disks; a watchdog is not
+		// among what a root waits for.
+		all := b.conf.Server != nil || b.role() != "root" || b.hooks.Any("initqueue/settled") || b.feeding != nil
+		needs := device.Needs{Network: b.needNetwork() || b.ssh != nil, All: all}
 		if b.devices, err = device.Start(b.life, b.log, b.mods, needs); err != nil {
 			return err
 		}

@@ -43,6 +43,7 @@ func (b *Boot) stageCleanup(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	b.armWatchdog(ctx)
 	// Without it the root runs well and only goes down less tidily.
 	if err := b.keepForShutdown(); err != nil {
 		b.log.Warnf("%v", err)

@@ -24,11 +24,13 @@ func (b *Boot) startWatchdog() {
 	}
 	ctx, cancel := context.WithCancel(b.life)
 	done := make(chan struct{})
-	b.feeding = func() { cancel(); <-done }
+	armed := make(chan struct{})
+	b.feeding, b.armed = func() { cancel(); <-done }, armed
 	go func() {
 		defer close(done)
 		f := b.awaitWatchdog(ctx)
 		if f == nil {
+			close(armed)
 			return
 		}
 		// Without the letter V before the close it stays armed.
@@ -42,6 +44,7 @@ func (b *Boot) startWatchdog() {
 		}
 		name := readLine("/sys/class/watchdog/" + filepath.Base(watchdogPath) + "/identity")
 		b.log.Infof("watchdog: %s resets the machine when it was not fed for %d s; the root must feed it, too", name, limit)
+		close(armed)
 		t := time.NewTicker(max(time.Duration(limit)*time.Second/4, 250*time.Millisecond))
 		defer t.Stop()
 		for {
@@ -65,7 +68,7 @@ func (b *Boot) awaitWatchdog(ctx context.Context) *os.File {
 	limit := b.limit()
 	end := time.NewTimer(limit)
 	defer end.Stop()
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		f, err := os.OpenFile(watchdogPath, os.O_WRONLY, 0)
@@ -84,6 +87,25 @@ func (b *Boot) awaitWatchdog(ctx context.Context) *os.File {
 		case <-ctx.Done():
 			return nil
 		}
+	}
+}
+
+// armWatchdog waits for the watchdog to be fed, as long as its driver may
+// still come: a root must not start without what was asked for.
+func (b *Boot) armWatchdog(ctx context.Context) {
+	if b.feeding == nil {
+		return
+	}
+	if b.devices != nil {
+		b.devices.Settle(ctx, settleLimit)
+	}
+	t := time.NewTimer(2 * time.Second)
+	defer t.Stop()
+	select {
+	case <-b.armed:
+	case <-ctx.Done():
+	case <-t.C:
+		b.log.Warnf("the drivers of all devices are loaded, and there is no watchdog: this machine has none, or its driver is not in this ramdisk (feature watchdog)")
 	}
 }
 
