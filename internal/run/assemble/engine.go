@@ -192,6 +192,9 @@ func (e *Engine) Wait(ctx context.Context, form string, limit time.Duration) (st
 	remind := time.NewTicker(10 * time.Second)
 	defer remind.Stop()
 	for {
+		if err := ctx.Err(); err != nil {
+			return "", device.Block{}, err
+		}
 		changed := e.Devices.Changed()
 		spent := time.Since(start) - e.pause.total()
 		path, b, v := e.view(form, spent >= e.late(limit))

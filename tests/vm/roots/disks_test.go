@@ -80,7 +80,7 @@ mkfs.ext4 -q -L mdpart /dev/md1p1
 fill /dev/md1p1
 mdadm --stop /dev/md1`},
 	{"log1 log2", 320 * mib, `
-mkfs.xfs -q -f -L logroot -l logdev=$log2,size=32m $log1
+mkfs.xfs -q -f -L logroot -l logdev=$log2 $log1
 fill $log1 -ologdev=$log2`},
 	// LUKS version 1 straight on the disk, opened by a key file elsewhere.
 	{"key1", 64 * mib, `
