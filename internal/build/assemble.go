@@ -194,7 +194,7 @@ func (a *assembler) items(ctx context.Context, i int, kind, name string, c codec
 // written writes items as a segment. Their contents must be those of sums, if
 // sums are given.
 func (a *assembler) written(ctx context.Context, w io.Writer, kind, name string, c codec, items []item, sums [][]byte) (*segmentWriter, error) {
-	s, err := newSegment(ctx, w, kind, name, c, a.o.ModTime, pieceHelp{a.o.Cache, a.o.Jobs})
+	s, err := newSegment(ctx, w, kind, name, c, a.o.ModTime, making{a.o.Cache, a.o.Jobs, a.o.TwoParts && sums == nil})
 	if err != nil {
 		return nil, err
 	}
@@ -287,7 +287,7 @@ func (a *assembler) kernelParts(ctx context.Context) (missing []string, err erro
 		return nil, err
 	}
 	defer w.Close()
-	s, err := newSegment(ctx, w, kind, file, codec{name: "none"}, a.o.ModTime, pieceHelp{})
+	s, err := newSegment(ctx, w, kind, file, codec{name: "none"}, a.o.ModTime, making{unhashed: a.o.TwoParts})
 	if err != nil {
 		return nil, err
 	}

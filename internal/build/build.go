@@ -74,7 +74,8 @@ type Options struct {
 	KernelOnly    bool   // kernel modules and firmware only
 	SizeBudget    int64  // bytes that the ramdisk may have; 0 for any
 	// TwoParts lays the ramdisk out as dracut and mkinitramfs do, for their tools:
-	// a plain archive, then one that is compressed.
+	// a plain archive, then one that is compressed. Its result need not have
+	// hashes: there is no manifest to hold them.
 	TwoParts bool
 	// GoOn leaves out what Install, Include and the lists of modules name and
 	// what is not there, as dracut does; Result.LeftOut says what. Otherwise it

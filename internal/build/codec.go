@@ -166,14 +166,15 @@ type aligner interface {
 	align(written func() int64) error
 }
 
-// pieceHelp is for the codec that compresses a segment in pieces, gzip.
-type pieceHelp struct {
-	cache *cache.Cache
-	jobs  int // at a time; one if 0
+// making is how a segment is made.
+type making struct {
+	cache    *cache.Cache // of gzip's pieces
+	jobs     int          // how many of them at a time; one if 0
+	unhashed bool         // nobody asks for the hashes of files and segment
 }
 
 // writer returns an encoder to w; Close ends the stream, not w.
-func (c codec) writer(ctx context.Context, w io.Writer, h pieceHelp) (io.WriteCloser, error) {
+func (c codec) writer(ctx context.Context, w io.Writer, m making) (io.WriteCloser, error) {
 	switch {
 	case c.program != "":
 		return startProgram(ctx, c, w, -1)
@@ -187,7 +188,7 @@ func (c codec) writer(ctx context.Context, w io.Writer, h pieceHelp) (io.WriteCl
 		if level == 0 {
 			level = 3 // two thirds of level 6's work; the whole is 1.6 % larger
 		}
-		return newGzip(w, level, h.jobs, openPieces(h.cache, c))
+		return newGzip(w, level, m.jobs, openPieces(m.cache, c))
 	case c.name == "lz4":
 		return &lz4Stream{w: w, level: c.level}, nil
 	}

@@ -31,6 +31,8 @@ type segmentWriter struct {
 	raw   int64
 	start time.Time
 
+	unhashed bool // as in making
+
 	piece  int64 // where the archive's piece began, for an encoder of pieces
 	padded int64 // zeros after a zstd frame
 }
@@ -41,7 +43,7 @@ type hashing struct {
 	h interface {
 		io.Writer
 		Sum([]byte) []byte
-	}
+	} // nil to count only
 	n int64
 }
 
@@ -51,9 +53,11 @@ func newHashing(w io.Writer) *hashing { return &hashing{w: w, h: sha256.New()} }
 // written comes with an error.
 func (h *hashing) Write(b []byte) (int, error) {
 	var hashed sync.WaitGroup
-	if len(b) >= beside/2 {
+	switch {
+	case h.h == nil:
+	case len(b) >= beside/2:
 		hashed.Go(func() { h.h.Write(b) })
-	} else {
+	default:
 		h.h.Write(b)
 	}
 	n, err := h.w.Write(b)
@@ -67,13 +71,19 @@ func (h *hashing) Write(b []byte) (int, error) {
 const beside = 512 << 10
 
 func (h *hashing) blob(name string) bootset.Blob {
+	if h.h == nil {
+		return bootset.Blob{File: name, Size: h.n}
+	}
 	return bootset.Blob{File: name, Size: h.n, SHA256: hex.EncodeToString(h.h.Sum(nil))}
 }
 
-func newSegment(ctx context.Context, w io.Writer, kind, name string, c codec, mtime time.Time, h pieceHelp) (*segmentWriter, error) {
+func newSegment(ctx context.Context, w io.Writer, kind, name string, c codec, mtime time.Time, m making) (*segmentWriter, error) {
 	s := &segmentWriter{kind: kind, name: name, codec: c, blob: newHashing(w), start: time.Now()}
 	var err error
-	if s.pack, err = c.writer(ctx, s.blob, h); err != nil {
+	if s.unhashed = m.unhashed; s.unhashed {
+		s.blob.h = nil
+	}
+	if s.pack, err = c.writer(ctx, s.blob, m); err != nil {
 		return nil, fmt.Errorf("write %s: %w", name, err)
 	}
 	if s.cpio = cpio.NewWriter(s.pack); c.name == "none" {
@@ -132,7 +142,11 @@ func describe(kind string, it item, sum []byte) bootset.File {
 }
 
 func (s *segmentWriter) regular(it item) ([]byte, error) {
-	if it.Data != nil || it.From == "" {
+	switch {
+	case it.Data == nil && it.From != "":
+	case s.unhashed:
+		return nil, s.cpio.File(it.Path, it.Mode, it.Data)
+	default:
 		sum := sha256.Sum256(it.Data)
 		return sum[:], s.cpio.File(it.Path, it.Mode, it.Data)
 	}
@@ -141,6 +155,9 @@ func (s *segmentWriter) regular(it item) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
+	if s.unhashed {
+		return nil, s.cpio.FileFrom(it.Path, it.Mode, it.Size, f)
+	}
 	h := sha256.New()
 	err = s.cpio.FileFrom(it.Path, it.Mode, it.Size, io.TeeReader(f, h))
 	return h.Sum(nil), err

@@ -17,7 +17,7 @@ import (
 func TestFramesEndAligned(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var b bytes.Buffer
-		s, err := newSegment(t.Context(), &b, "userland", "x", codec{name: "zstd"}, time.Unix(0, 0), pieceHelp{})
+		s, err := newSegment(t.Context(), &b, "userland", "x", codec{name: "zstd"}, time.Unix(0, 0), making{})
 		if err != nil {
 			rt.Fatal(err)
 		}
