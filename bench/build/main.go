@@ -45,6 +45,7 @@ type settings struct {
 	runs, slowRuns             int
 	cases                      string
 	cold                       bool
+	keep, current              string // folder for what was built; the case under way
 
 	kver string
 	tmp  string
@@ -64,6 +65,7 @@ func main() {
 	flag.IntVar(&s.slowRuns, "slow-runs", 2, "rounds of what takes more than ten seconds")
 	flag.StringVar(&s.cases, "cases", "", "only these cases, by commas: "+strings.Join(caseNames(), ","))
 	flag.BoolVar(&s.cold, "cold", false, "drop the kernel's page cache before each build (needs root)")
+	flag.StringVar(&s.keep, "keep", "", "copy what the first round builds to this folder, as CASE-NAME.img")
 	flag.BoolVar(&inside, "inside", false, "this process has a mount namespace of its own (set by the benchmark)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -207,6 +209,7 @@ func (s *settings) bench(ctx context.Context) error {
 			return fmt.Errorf("case %s: %w", c.name, err)
 		}
 		fmt.Printf("\n%s: %s; load before %s\n", c.name, c.goal, load())
+		s.current = c.name
 		if err := s.rounds(ctx, subjects); err != nil {
 			return fmt.Errorf("case %s: %w", c.name, err)
 		}

@@ -88,9 +88,30 @@ func (s *settings) rounds(ctx context.Context, subjects []*subject) error {
 				continue
 			}
 			sub.samples = append(sub.samples, one)
+			if s.keep != "" && round == 0 {
+				if err := s.keepFile(sub.name, file); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil
+}
+
+// keepFile copies what was built to -keep, under the case's and the program's
+// name in letters, digits and hyphens.
+func (s *settings) keepFile(name, file string) error {
+	b, err := os.ReadFile(file)
+	if errors.Is(err, syscall.EISDIR) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	clean := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.'
+	})
+	return os.WriteFile(filepath.Join(s.keep, s.current+"-"+strings.Join(clean, "-")+".img"), b, 0o644)
 }
 
 func (sub *subject) run(ctx context.Context, round int, file string) (sample, error) {
