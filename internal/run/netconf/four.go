@@ -38,21 +38,7 @@ func (n *nic) dhcp4(ctx context.Context, ip cmdline.IP, limit time.Duration) boo
 		defer conn.Close()
 		_ = c.Run(cctx) // it ends with its context
 	}()
-	var end <-chan time.Time
-	if limit > 0 {
-		t := time.NewTimer(limit)
-		defer t.Stop()
-		end = t.C
-	}
-	select {
-	case <-got:
-		return true
-	case <-end:
-		stop()
-		n.gaveUp("DHCP")
-	case <-ctx.Done():
-	}
-	return false
+	return n.await(ctx, got, limit, stop, "DHCP")
 }
 
 // static puts the address of an ip= word on the NIC.

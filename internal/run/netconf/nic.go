@@ -209,6 +209,26 @@ func (n *nic) has(six bool) bool {
 	return n.leases[six] != nil
 }
 
+// await waits for the first address of a method that runs in the background,
+// at most limit (0 = without end); then it stops the method.
+func (n *nic) await(ctx context.Context, got <-chan struct{}, limit time.Duration, stop func(), method string) bool {
+	var end <-chan time.Time
+	if limit > 0 {
+		t := time.NewTimer(limit)
+		defer t.Stop()
+		end = t.C
+	}
+	select {
+	case <-got:
+		return true
+	case <-end:
+		stop()
+		n.gaveUp(method)
+	case <-ctx.Done():
+	}
+	return false
+}
+
 // gaveUp says what a method came to after which another is tried.
 func (n *nic) gaveUp(method string) {
 	n.m.mu.Lock()

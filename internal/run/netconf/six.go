@@ -196,21 +196,7 @@ func (n *nic) dhcp6(ctx context.Context, ip cmdline.IP, limit time.Duration) boo
 		defer done()
 		c.run(cctx)
 	}()
-	var end <-chan time.Time
-	if limit > 0 {
-		t := time.NewTimer(limit)
-		defer t.Stop()
-		end = t.C
-	}
-	select {
-	case <-got:
-		return true
-	case <-end:
-		stop()
-		n.gaveUp("DHCPv6")
-	case <-ctx.Done():
-	}
-	return false
+	return n.await(ctx, got, limit, stop, "DHCPv6")
 }
 
 // leased6 puts a DHCPv6 address on the NIC, or takes it off. It says whether

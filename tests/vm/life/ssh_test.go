@@ -19,23 +19,29 @@ import (
 // guestIP is on the tests' bridge.
 const guestIP = "10.77.0.77"
 
+// newKey makes a key, and a file of authorized keys with it.
+func newKey(t *testing.T) (signer ssh.Signer, authorized string) {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if signer, err = ssh.NewSignerFromKey(key); err != nil {
+		t.Fatal(err)
+	}
+	authorized = filepath.Join(t.TempDir(), "authorized_keys")
+	if err := os.WriteFile(authorized, ssh.MarshalAuthorizedKey(signer.PublicKey()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return signer, authorized
+}
+
 // TestSSH: people whose key is in the ramdisk log in while it waits, and help
 // it on; the host key is the one that the console shows. Another key is
 // refused. Nothing of it is left in the root.
 func TestSSH(t *testing.T) {
 	t.Parallel()
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := ssh.NewSignerFromKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys := filepath.Join(t.TempDir(), "authorized_keys")
-	if err := os.WriteFile(keys, ssh.MarshalAuthorizedKey(signer.PublicKey()), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	signer, keys := newKey(t)
 	words := append(hook(t, "initqueue/finished", "10-wait.sh", "[ -e /tmp/go ]\n"), "--add-feature", "ssh", "--include", keys, "/root/.ssh/authorized_keys")
 	disk := vmtest.MarkerRoot(t, 64<<20, "ls /run/bareroot; netstat -ltn; ps -o pid,args | grep -v '\\['")
 	spec := vmtest.Direct(t, vmtest.Ramdisk(t, words...), "root=/dev/vda rd.ssh rd.retry=120 ip="+guestIP+"::"+vmtest.Addr()+":255.255.255.0:node::none", qemu.Disk{Path: disk})

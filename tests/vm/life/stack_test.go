@@ -1,11 +1,7 @@
 package life
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
 	"net"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -36,18 +32,7 @@ mkfs.ext4 -q /dev/vg/root || mkfs.ext4 -q /dev/mapper/vg-root
 mount /dev/mapper/vg-root /new; cp -a /marker/. /new; umount /new
 lvm vgchange -an vg; cryptsetup close c`, disk)
 
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := ssh.NewSignerFromKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys := filepath.Join(t.TempDir(), "authorized_keys")
-	if err := os.WriteFile(keys, ssh.MarshalAuthorizedKey(signer.PublicKey()), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	signer, keys := newKey(t)
 	spec := vmtest.Direct(t, vmtest.Ramdisk(t, "--add-feature", "ssh crypt lvm", "--include", keys, "/root/.ssh/authorized_keys"),
 		"root=/dev/vg/root rd.luks.uuid="+luksUUID+" rd.ssh ip="+guestIP+"::"+vmtest.Addr()+":255.255.255.0:node::none", disk)
 	spec.NICs = []qemu.NIC{{}}
