@@ -145,7 +145,10 @@ func (n *nic) win(ctx context.Context, l *Lease) {
 // giveWay leaves the NIC as it was found.
 func (n *nic) giveWay(to string) {
 	n.letGo()
-	n.say("gave way to %s", to)
+	n.m.mu.Lock()
+	defer n.m.mu.Unlock()
+	// Whatever its cable is at: the kernel has yet to tell us that it is off.
+	n.state = func() string { return "gave way to " + to }
 }
 
 // letGo ends what is done with the NIC, takes its addresses off and switches it off.
