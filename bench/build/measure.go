@@ -101,17 +101,20 @@ func (s *settings) rounds(ctx context.Context, subjects []*subject) error {
 // keepFile copies what was built to -keep, under the case's and the program's
 // name in letters, digits and hyphens.
 func (s *settings) keepFile(name, file string) error {
-	b, err := os.ReadFile(file)
-	if errors.Is(err, syscall.EISDIR) {
-		return nil
-	}
-	if err != nil {
+	fi, err := os.Stat(file)
+	if err != nil || fi.IsDir() {
 		return err
 	}
 	clean := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.'
 	})
-	return os.WriteFile(filepath.Join(s.keep, s.current+"-"+strings.Join(clean, "-")+".img"), b, 0o644)
+	// Renamed or linked, not read: what this process holds in memory would count
+	// as that of the programs it starts.
+	to := filepath.Join(s.keep, s.current+"-"+strings.Join(clean, "-")+".img")
+	if err := errors.Join(os.RemoveAll(to), os.Link(file, to)); err != nil {
+		return fmt.Errorf("keep what was built (in a folder of the file system of TMPDIR): %w", err)
+	}
+	return nil
 }
 
 func (sub *subject) run(ctx context.Context, round int, file string) (sample, error) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"bareroot/internal/bootset"
@@ -25,8 +26,12 @@ type output interface {
 	abort()
 }
 
-// folder is a hidden working folder beside the final name.
-type folder struct{ path string }
+// folder is a hidden working folder beside the final name. Its files are made
+// durable side by side, while others are still written.
+type folder struct {
+	path  string
+	syncs *errgroup.Group
+}
 
 func newFolder(final string) (folder, error) {
 	abs, err := filepath.Abs(final)
@@ -37,7 +42,7 @@ func newFolder(final string) (folder, error) {
 	if err != nil {
 		return folder{}, fmt.Errorf("make room for the output: %w", err)
 	}
-	return folder{p}, nil
+	return folder{p, new(errgroup.Group)}, nil
 }
 
 func (f folder) create(_ int, name string) (io.WriteCloser, error) {
@@ -45,14 +50,17 @@ func (f folder) create(_ int, name string) (io.WriteCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &syncFile{f: w}, nil
+	return &syncFile{f: w, name: name, syncs: f.syncs}, nil
 }
 
 func (f folder) skip(int) {}
 
-// syncFile is a file whose first Close makes it durable; later ones do nothing.
+// syncFile is a file whose first Close begins to make it durable; later ones do
+// nothing.
 type syncFile struct {
 	f      *os.File
+	name   string
+	syncs  *errgroup.Group
 	closed bool
 }
 
@@ -79,7 +87,13 @@ func (s *syncFile) Close() error {
 		return nil
 	}
 	s.closed = true
-	return errors.Join(s.f.Sync(), s.f.Close())
+	s.syncs.Go(func() error {
+		if err := errors.Join(s.f.Sync(), s.f.Close()); err != nil {
+			return fmt.Errorf("write %s: %w", s.name, plain(err))
+		}
+		return nil
+	})
+	return nil
 }
 
 func syncDir(dir string) error {
@@ -141,6 +155,7 @@ func (d *dirOutput) begin() (target, error) {
 
 func (d *dirOutput) abort() {
 	if d.work.path != "" {
+		_ = d.work.syncs.Wait() // the build has failed, whatever they came to
 		os.RemoveAll(d.work.path)
 	}
 }
@@ -163,6 +178,9 @@ func (d *dirOutput) finish(res *Result, files []bootset.File) error {
 		if err := w.Close(); err != nil {
 			return fmt.Errorf("write %s: %w", name, err)
 		}
+	}
+	if err := d.work.syncs.Wait(); err != nil {
+		return err
 	}
 	if err := syncDir(d.work.path); err != nil {
 		return fmt.Errorf("write %s: %w", d.path, err)
