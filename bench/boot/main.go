@@ -16,6 +16,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -129,6 +130,7 @@ func bench(ctx context.Context, o options, given []string) error {
 				}
 				r, err := m.boot(ctx, i.file, i.memory, kind == 0)
 				if ctx.Err() != nil {
+					table(images) // what there is
 					return ctx.Err()
 				}
 				if err != nil {
@@ -213,6 +215,9 @@ func table(images []*image) {
 	fmt.Printf("\n%-9s %-14s %8s  %-24s %-24s %6s  %-22s %-22s %7s %5s %6s\n", "", "", "", "10^9 instructions", "", "", "plain, seconds", "", "", "", "")
 	fmt.Printf("%-9s %-14s %8s  %-24s %-24s %6s  %-22s %-22s %7s %5s %6s\n", "group", "ramdisk", "MiB", "kernel start to marker", "its init to marker", "ratio", "to marker", "its init to marker", "free", "mods", "least")
 	for _, i := range images {
+		if i.err == nil && len(i.marker[0]) == 0 {
+			i.err = errors.New("interrupted")
+		}
 		if i.err != nil {
 			fmt.Printf("%-9s %-14s %8.1f  not measured: %v\n", i.group, i.name, i.mib, i.err)
 			continue
