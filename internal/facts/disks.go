@@ -13,6 +13,7 @@ import (
 
 	"bareroot/api"
 	"bareroot/internal/disk"
+	"bareroot/internal/sys"
 )
 
 // wholeDisk matches kernel names of disks; not of what is built on them
@@ -245,11 +246,9 @@ func (g *Gatherer) inUse() map[string]string {
 			used[n] = "part of " + strings.Join(holders, ", ")
 		}
 	}
-	for line := range strings.Lines(g.read("/proc/self/mountinfo")) {
-		if f := strings.Fields(line); len(f) > 4 {
-			if n, ok := byNumber[f[2]]; ok && f[2] != "" {
-				used[n] = fmt.Sprintf("mounted on %s", f[4])
-			}
+	for _, m := range sys.ParseMountinfo(g.read("/proc/self/mountinfo")) {
+		if n, ok := byNumber[m.Dev]; ok {
+			used[n] = fmt.Sprintf("mounted on %s", m.Target)
 		}
 	}
 	for line := range strings.Lines(g.read("/proc/swaps")) {

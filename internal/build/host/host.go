@@ -12,7 +12,10 @@
 // and the UUIDs that lvm2, cryptsetup and multipath give device-mapper devices.
 package host
 
-import "bareroot/internal/kmod"
+import (
+	"bareroot/internal/kmod"
+	"bareroot/internal/sys"
+)
 
 // Modes, as dracut's --hostonly-mode.
 const (
@@ -53,7 +56,7 @@ type Filesystem struct {
 	Source string // as mounted: /dev/mapper/vg-root, server:/export
 	Why    string // "root filesystem", "/usr", "swap, to resume from"
 
-	mount, fstab mount
+	mount, fstab sys.MountPoint
 	node         *node  // the device it is on; nil if there is none
 	uuid         string // as blkid says it
 }

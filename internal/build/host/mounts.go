@@ -1,48 +1,23 @@
 package host
 
-import "strings"
+import (
+	"strings"
 
-// mount is one line of mountinfo, or of fstab with Dev empty.
-type mount struct {
-	Dev     string // MAJOR:MINOR; 0:N has no block device
-	Root    string // the part of the filesystem that is mounted: /@ of btrfs
-	Target  string
-	Type    string
-	Source  string
-	Options string // of the mount; with fstab all of them
-	Super   string // of the filesystem
-}
+	"bareroot/internal/sys"
+)
 
-// parseMountinfo reads /proc/PID/mountinfo. Lines that are not of its form
-// are left out.
-func parseMountinfo(text string) []mount {
-	var out []mount
-	for line := range strings.Lines(text) {
-		before, after, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " - ")
-		f, g := strings.Fields(before), strings.Split(after, " ")
-		// The source may be empty, hence Split; options never hold blanks.
-		if !ok || len(f) < 6 || len(g) < 3 || g[0] == "" {
-			continue
-		}
-		out = append(out, mount{
-			Dev: f[2], Root: unescape(f[3]), Target: unescape(f[4]), Options: unescape(f[5]),
-			Type: unescape(g[0]), Source: unescape(g[1]), Super: unescape(g[2]),
-		})
-	}
-	return out
-}
-
-// parseFstab reads fstab, and /proc/mounts, which has its form.
-func parseFstab(text string) []mount {
-	var out []mount
+// parseFstab reads fstab, and /proc/mounts, which has its form:
+// all options are in Options, there is no Dev.
+func parseFstab(text string) []sys.MountPoint {
+	var out []sys.MountPoint
 	for line := range strings.Lines(text) {
 		f := strings.Fields(line)
 		if len(f) < 3 || strings.HasPrefix(f[0], "#") {
 			continue
 		}
-		m := mount{Source: unquoteTag(unescape(f[0])), Target: unescape(f[1]), Type: unescape(f[2])}
+		m := sys.MountPoint{Source: unquoteTag(sys.Unescape(f[0])), Target: sys.Unescape(f[1]), Type: sys.Unescape(f[2])}
 		if len(f) > 3 {
-			m.Options = unescape(f[3])
+			m.Options = sys.Unescape(f[3])
 		}
 		out = append(out, m)
 	}
@@ -55,31 +30,11 @@ func parseSwaps(text string) []string {
 	for line := range strings.Lines(text) {
 		f := strings.Fields(line)
 		if len(f) >= 2 && f[1] == "partition" && strings.HasPrefix(f[0], "/") {
-			out = append(out, unescape(f[0]))
+			out = append(out, sys.Unescape(f[0]))
 		}
 	}
 	return out
 }
-
-// unescape undoes the octal escapes of mountinfo and fstab: \040 is a blank.
-// Anything else after a backslash stays as it is.
-func unescape(s string) string {
-	if !strings.Contains(s, `\`) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) && s[i+1] <= '3' && octal(s[i+1]) && octal(s[i+2]) && octal(s[i+3]) {
-			b.WriteByte((s[i+1]-'0')<<6 | (s[i+2]-'0')<<3 | (s[i+3] - '0'))
-			i += 3
-			continue
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
-}
-
-func octal(c byte) bool { return '0' <= c && c <= '7' }
 
 // unquoteTag takes the quotes from LABEL="a b", which libmount allows.
 func unquoteTag(s string) string {

@@ -5,49 +5,21 @@ import (
 	"strings"
 	"testing"
 
+	"bareroot/internal/sys"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-func TestParseMountinfo(t *testing.T) {
-	tests := map[string]struct {
-		in   string
-		want []mount
-	}{
-		"optional fields": {"36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 shared:2 - ext3 /dev/root rw,errors=continue\n",
-			[]mount{{Dev: "98:0", Root: "/mnt1", Target: "/mnt2", Type: "ext3", Source: "/dev/root", Options: "rw,noatime", Super: "rw,errors=continue"}}},
-		"none, blanks escaped": {`36 35 98:0 / /a\040b\011c rw - ext4 /dev/x\134y rw`, []mount{{Dev: "98:0", Root: "/", Target: "/a b\tc", Type: "ext4", Source: `/dev/x\y`, Options: "rw", Super: "rw"}}},
-		"empty source":         {"36 35 0:3 / /t rw - tmpfs  rw\n", []mount{{Dev: "0:3", Root: "/", Target: "/t", Type: "tmpfs", Options: "rw", Super: "rw"}}},
-		"cut short":            {"36 35 98:0 / /\n", nil},
-		"no separator":         {"36 35 98:0 / / rw ext4 /dev/x rw\n", nil},
-		"nothing":              {"", nil},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			if d := cmp.Diff(tt.want, parseMountinfo(tt.in)); d != "" {
-				t.Errorf("(-want +got):\n%s", d)
-			}
-		})
-	}
-}
-
 func TestParseFstab(t *testing.T) {
 	in := "# c\n\n  UUID=1-2\t/ ext4 defaults 0 1\nLABEL=\"a\\040b\" /usr xfs\nshort /\n/dev/sda2 none swap sw 0 0\n"
-	want := []mount{
+	want := []sys.MountPoint{
 		{Source: "UUID=1-2", Target: "/", Type: "ext4", Options: "defaults"},
 		{Source: "LABEL=a b", Target: "/usr", Type: "xfs"},
 		{Source: "/dev/sda2", Target: "none", Type: "swap", Options: "sw"},
 	}
 	if d := cmp.Diff(want, parseFstab(in)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
-	}
-}
-
-func TestUnescape(t *testing.T) {
-	for in, want := range map[string]string{`a\040b`: "a b", `\134`: `\`, `\9`: `\9`, `\04`: `\04`, `\400`: `\400`, `\377`: "\xff", `a\`: `a\`, `\134040`: `\040`} {
-		if got := unescape(in); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
-		}
 	}
 }
 
@@ -129,13 +101,13 @@ func TestKept(t *testing.T) {
 
 func FuzzParsers(f *testing.F) {
 	for _, s := range []string{
-		"36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw\n", `UUID=a\040b / ext4 x`, "LVM-x\nvg--a-b-", "eth0\t0000000A\t0\t0001\t0\t0\t0\t000000FF\n",
+		`UUID=a\040b / ext4 x`, "LVM-x\nvg--a-b-", "eth0\t0000000A\t0\t0001\t0\t0\t0\t000000FF\n",
 		"fe800000000000000000000000000000 ff 0 00 0 0 0 0 1 eth0", `a="b c`, "/dev/sda partition 1", "part9-mpath-x", "CRYPT-LUKS1--", "[::1]:/x",
 	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		for _, m := range append(parseMountinfo(s), parseFstab(s)...) {
+		for _, m := range parseFstab(s) {
 			if m.Type == "" || m.Target == "" {
 				t.Errorf("a mount without type or place: %+v", m)
 			}
@@ -146,9 +118,6 @@ func FuzzParsers(f *testing.F) {
 			if !r.Prefix.IsValid() {
 				t.Errorf("route %v is not valid", r)
 			}
-		}
-		if len(unescape(s)) > len(s) {
-			t.Error("unescaping made it longer")
 		}
 		uuid, name, _ := strings.Cut(s, "\n")
 		if m := parseMapped(uuid, name); m.Kind == "" && !cmp.Equal(m, mapped{}, cmpopts.EquateEmpty()) {

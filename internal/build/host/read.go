@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"bareroot/internal/cmdline"
+	"bareroot/internal/sys"
 )
 
 func read(root string) (*Host, error) {
@@ -93,11 +94,11 @@ func cpuVendor(t tree) string {
 // readMounts finds the filesystems that the boot needs: the root, and /usr if
 // it is one of its own.
 func (h *Host) readMounts(t tree) {
-	var mounts []mount
+	var mounts []sys.MountPoint
 	from := ""
 	for _, name := range []string{"proc/self/mountinfo", "proc/1/mountinfo"} {
 		if text, ok := t.text(name); ok {
-			mounts, from = parseMountinfo(text), name
+			mounts, from = sys.ParseMountinfo(text), name
 			break
 		}
 	}
@@ -134,13 +135,13 @@ func (h *Host) readMounts(t tree) {
 }
 
 // lastAt: the last mount at a place is the one that is seen.
-func lastAt(l []mount, target string) (mount, bool) {
+func lastAt(l []sys.MountPoint, target string) (sys.MountPoint, bool) {
 	for _, m := range slices.Backward(l) {
 		if m.Target == target && m.Type != "rootfs" {
 			return m, true
 		}
 	}
-	return mount{}, false
+	return sys.MountPoint{}, false
 }
 
 func (h *Host) addFilesystem(t tree, fs *Filesystem) {

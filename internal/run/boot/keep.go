@@ -10,8 +10,10 @@ import (
 	"slices"
 	"strings"
 
-	"bareroot/internal/run/rootfs"
 	"golang.org/x/sys/unix"
+
+	"bareroot/internal/run/rootfs"
+	"bareroot/internal/sys"
 )
 
 // Where the ramdisk waits for the shutdown, and the mark by which hooks ask
@@ -39,7 +41,7 @@ func (b *Boot) keepForShutdown() error {
 		// Devices are stopped by init itself, except arrays whose metadata a program
 		// keeps.
 		why, whole = "the root stands on devices that can only be stopped without it", externalArrays("/sys")
-	case networkRoot():
+	case networkMount() != "":
 		why, whole = "the root hangs on the network", false
 	}
 	if why == "" {
@@ -63,22 +65,13 @@ func (b *Boot) keepForShutdown() error {
 	return nil
 }
 
-func networkRoot() bool {
-	f, err := os.Open("/proc/self/mountinfo")
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	return remote(f, "/sys") != ""
-}
-
 // smallest are the programs of a ramdisk that only unmounts and stops devices:
 // init, and a shell for rd.break.
 var smallest = []string{"init", "busybox"}
 
 // externalArrays says whether there are arrays whose metadata mdmon keeps.
-func externalArrays(sys string) bool {
-	files, _ := filepath.Glob(filepath.Join(sys, "block/md*/md/metadata_version"))
+func externalArrays(sysfs string) bool {
+	files, _ := filepath.Glob(filepath.Join(sysfs, "block/md*/md/metadata_version"))
 	return slices.ContainsFunc(files, func(p string) bool { return strings.HasPrefix(readLine(p), "external:") })
 }
 
@@ -165,35 +158,11 @@ func copyFile(from, to string, mode os.FileMode) (int64, error) {
 // the newest first.
 func mountsBelow(mountinfo, dir string) []string {
 	var out []string
-	for _, l := range strings.Split(mountinfo, "\n") {
-		f := strings.Fields(l)
-		if len(f) < 5 {
-			continue
-		}
-		p := unescape(f[4])
-		if p == dir || strings.HasPrefix(p, strings.TrimRight(dir, "/")+"/") {
-			out = append(out, p)
+	for _, m := range sys.ParseMountinfo(mountinfo) {
+		if m.Target == dir || strings.HasPrefix(m.Target, strings.TrimRight(dir, "/")+"/") {
+			out = append(out, m.Target)
 		}
 	}
 	slices.Reverse(out)
 	return out
 }
-
-// unescape reads the kernel's \040 and the like.
-func unescape(s string) string {
-	if !strings.Contains(s, `\`) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) && s[i+1] >= '0' && s[i+1] <= '3' && octal(s[i+2]) && octal(s[i+3]) {
-			b.WriteByte((s[i+1]-'0')<<6 | (s[i+2]-'0')<<3 | (s[i+3] - '0'))
-			i += 3
-			continue
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
-}
-
-func octal(c byte) bool { return c >= '0' && c <= '7' }

@@ -3,7 +3,6 @@ package boot
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -90,11 +89,7 @@ func (b *Boot) netLimits() netconf.Limits {
 
 // handOverNetwork leaves the network to the root.
 func (b *Boot) handOverNetwork() {
-	on := ""
-	if f, err := os.Open("/proc/self/mountinfo"); err == nil {
-		on = remote(f, "/sys")
-		f.Close()
-	}
+	on := networkMount()
 	if on != "" {
 		b.log.Infof("%s hangs on the network: the root is told to keep it as it is", on)
 	}

@@ -1,31 +1,32 @@
 package boot
 
 import (
-	"bufio"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"bareroot/internal/sys"
 )
 
-// remote finds a mount that hangs on the network, from /proc/self/mountinfo
-// (proc(5)): a network filesystem, or a block device that is one, or is made of
-// one. It returns its place, "" if there is none.
-func remote(mountinfo io.Reader, sys string) string {
-	s := bufio.NewScanner(mountinfo)
-	for s.Scan() {
-		f := strings.Fields(s.Text())
-		dash := slices.Index(f, "-")
-		if len(f) < 6 || dash < 6 || dash+1 >= len(f) {
-			continue
+// networkMount is the place of a mount that hangs on the network, "" if there
+// is none.
+func networkMount() string {
+	info, _ := os.ReadFile("/proc/self/mountinfo")
+	return remote(string(info), "/sys")
+}
+
+// remote finds a mount that hangs on the network, by the text of
+// /proc/self/mountinfo: a network filesystem, or a block device that is one,
+// or is made of one. It returns its place, "" if there is none.
+func remote(mountinfo, sysfs string) string {
+	for _, m := range sys.ParseMountinfo(mountinfo) {
+		kind, _, _ := strings.Cut(m.Type, ".")
+		if slices.Contains([]string{"nfs", "nfs4", "cifs", "smb3", "ceph", "afs", "gfs2", "ocfs2", "lustre", "glusterfs"}, kind) || m.Type == "fuse.sshfs" {
+			return m.Target
 		}
-		kind, _, _ := strings.Cut(f[dash+1], ".")
-		if slices.Contains([]string{"nfs", "nfs4", "cifs", "smb3", "ceph", "afs", "gfs2", "ocfs2", "lustre", "glusterfs"}, kind) || f[dash+1] == "fuse.sshfs" {
-			return f[4]
-		}
-		if remoteDevice(filepath.Join(sys, "dev/block", f[2]), sys, 0) {
-			return f[4]
+		if remoteDevice(filepath.Join(sysfs, "dev/block", m.Dev), sysfs, 0) {
+			return m.Target
 		}
 	}
 	return ""
@@ -33,7 +34,7 @@ func remote(mountinfo io.Reader, sys string) string {
 
 // remoteDevice says whether a block device is NBD, iSCSI, FCoE, NVMe over a
 // network, rbd or drbd, or is made of one.
-func remoteDevice(link, sys string, depth int) bool {
+func remoteDevice(link, sysfs string, depth int) bool {
 	dir, err := filepath.EvalSymlinks(link)
 	if err != nil || depth > 16 {
 		return false
@@ -57,7 +58,7 @@ func remoteDevice(link, sys string, depth int) bool {
 			}
 		}
 	}
-	if _, err := os.Stat(filepath.Join(dir, "partition")); err == nil && remoteDevice(filepath.Dir(dir), sys, depth+1) {
+	if _, err := os.Stat(filepath.Join(dir, "partition")); err == nil && remoteDevice(filepath.Dir(dir), sysfs, depth+1) {
 		return true
 	}
 	slaves, err := os.ReadDir(filepath.Join(dir, "slaves"))
@@ -65,7 +66,7 @@ func remoteDevice(link, sys string, depth int) bool {
 		return false
 	}
 	for _, s := range slaves {
-		if remoteDevice(filepath.Join(dir, "slaves", s.Name()), sys, depth+1) {
+		if remoteDevice(filepath.Join(dir, "slaves", s.Name()), sysfs, depth+1) {
 			return true
 		}
 	}

@@ -71,7 +71,7 @@ func TestRemote(t *testing.T) {
 		"NVMe over TCP":                     {line("259:1", "ext4"), true},
 		"the second of two mounts":          {line("8:0", "ext4") + line("0:40", "nfs"), true},
 	} {
-		got := remote(strings.NewReader(c.in), sys)
+		got := remote(c.in, sys)
 		if (got != "") != c.want {
 			t.Errorf("%s: %q", name, got)
 		}

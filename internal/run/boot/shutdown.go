@@ -135,7 +135,7 @@ func (b *Boot) unmountOld(ctx context.Context) error {
 	if b2, err := os.ReadFile("/proc/swaps"); err == nil {
 		for _, l := range strings.Split(string(b2), "\n")[1:] {
 			if f := strings.Fields(l); len(f) > 0 {
-				if err := sys.SwapOff(unescape(f[0])); err != nil {
+				if err := sys.SwapOff(sys.Unescape(f[0])); err != nil {
 					b.log.Warnf("%v", err)
 				}
 			}

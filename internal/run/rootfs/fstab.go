@@ -2,6 +2,8 @@ package rootfs
 
 import (
 	"strings"
+
+	"bareroot/internal/sys"
 )
 
 // Mountpoint is a line of fstab(5).
@@ -18,13 +20,13 @@ func ParseFstab(text string) []Mountpoint {
 		if len(f) < 3 || strings.HasPrefix(f[0], "#") {
 			continue
 		}
-		m := Mountpoint{Source: unescape(f[0]), Target: unescape(f[1]), FS: f[2], Options: "defaults", Pass: "0"}
+		m := Mountpoint{Source: sys.Unescape(f[0]), Target: sys.Unescape(f[1]), FS: f[2], Options: "defaults", Pass: "0"}
 		// A form may be quoted: UUID="...".
 		if k, v, ok := strings.Cut(m.Source, "="); ok {
 			m.Source = k + "=" + strings.Trim(v, `"`)
 		}
 		if len(f) > 3 {
-			m.Options = unescape(f[3])
+			m.Options = sys.Unescape(f[3])
 		}
 		if len(f) > 5 {
 			m.Pass = f[5]
@@ -37,11 +39,6 @@ func ParseFstab(text string) []Mountpoint {
 		out = append(out, m)
 	}
 	return out
-}
-
-// unescape reads \040 and the like.
-func unescape(s string) string {
-	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
 }
 
 // kernelOptions are those options of an fstab line that a mount gives the
