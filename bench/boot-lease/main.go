@@ -64,12 +64,9 @@ func bench(ctx context.Context, o options) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	cache := os.Getenv("BAREROOT_CACHE")
-	if cache == "" {
-		if cache, err = os.UserCacheDir(); err != nil {
-			return err
-		}
-		cache = filepath.Join(cache, "bareroot")
+	cache, err := distro.CacheDir()
+	if err != nil {
+		return err
 	}
 	k, err := distro.Kernel(ctx, cache)
 	if err != nil {

@@ -118,9 +118,9 @@ func start(ctx context.Context, s *settings, inside bool) error {
 
 func (s *settings) findKernel(ctx context.Context) error {
 	if s.sysroot == "" {
-		cache := os.Getenv("BAREROOT_CACHE")
-		if cache == "" {
-			cache = ".lab/cache"
+		cache, err := distro.CacheDir()
+		if err != nil {
+			return err
 		}
 		k, err := distro.Kernel(ctx, cache)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/term"
 
 	"bareroot/internal/lab/demo"
+	"bareroot/internal/lab/distro"
 )
 
 func labDemo(e *env, state *string) *cobra.Command {
@@ -38,11 +39,9 @@ The lab stays up afterwards; "bareroot lab down" ends it.`,
 				return err
 			}
 			if o.CacheDir == "" {
-				dir, err := os.UserCacheDir()
-				if err != nil {
-					return fmt.Errorf("find a place for kernel and image: %w; name one with --cache", err)
+				if o.CacheDir, err = distro.CacheDir(); err != nil {
+					return err
 				}
-				o.CacheDir = filepath.Join(dir, "bareroot")
 			}
 			if o.CacheDir, err = filepath.Abs(o.CacheDir); err != nil {
 				return err
@@ -58,6 +57,6 @@ The lab stays up afterwards; "bareroot lab down" ends it.`,
 	cmd.Flags().IntVar(&o.Machines, "machines", 3, "how many")
 	cmd.Flags().BoolVar(&o.NoPage, "no-page", false, "print no link to the page")
 	cmd.Flags().BoolVar(&o.Stop, "stop", false, "end the lab afterwards")
-	cmd.Flags().StringVar(&o.CacheDir, "cache", "", "directory for kernel and system image, kept (default bareroot in the user's cache directory)")
+	cmd.Flags().StringVar(&o.CacheDir, "cache", "", "directory for kernel and system image, kept (default BAREROOT_CACHE, or bareroot in the user's cache directory)")
 	return cmd
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,13 +17,9 @@ import (
 )
 
 func kernel(ctx context.Context) (distro.Found, error) {
-	dir := os.Getenv("BAREROOT_CACHE")
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return distro.Found{}, err
-		}
-		dir = filepath.Join(cache, "bareroot")
+	dir, err := distro.CacheDir()
+	if err != nil {
+		return distro.Found{}, err
 	}
 	return distro.Kernel(ctx, dir)
 }

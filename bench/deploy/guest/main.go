@@ -69,12 +69,9 @@ func main() {
 	flag.IntVar(&o.memory, "memory", 1024, "MiB of the machine")
 	flag.DurationVar(&o.bound, "bound", 30*time.Minute, "for everything in the guest")
 	flag.Parse()
-	if o.cache = os.Getenv("BAREROOT_CACHE"); o.cache == "" {
-		d, err := os.UserCacheDir()
-		if err != nil {
-			fail(err)
-		}
-		o.cache = filepath.Join(d, "bareroot")
+	var err error
+	if o.cache, err = distro.CacheDir(); err != nil {
+		fail(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
 	defer stop()

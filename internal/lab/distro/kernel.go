@@ -24,6 +24,19 @@ type Found struct {
 	Root       string
 }
 
+// CacheDir is where the lab keeps kernels and images: BAREROOT_CACHE, or
+// bareroot in the user's cache directory.
+func CacheDir() (string, error) {
+	if d := os.Getenv("BAREROOT_CACHE"); d != "" {
+		return filepath.Abs(d)
+	}
+	d, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find a place for kernels and images: %w; name one by BAREROOT_CACHE", err)
+	}
+	return filepath.Join(d, "bareroot"), nil
+}
+
 // Kernel returns the newest kernel of the host whose image and modules are
 // both there and readable; else the newest kernel package of the
 // distribution, unpacked in cacheDir without being installed.

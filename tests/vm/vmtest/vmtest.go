@@ -21,7 +21,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -46,7 +45,7 @@ const envNoVM = "BAREROOT_NO_VM"
 // kernel, and what fetch gets into the cache.
 func Main(m *testing.M, fetch ...func(ctx context.Context, cacheDir string) error) {
 	before := func(ctx context.Context) {
-		dir, err := cacheDir()
+		dir, err := distro.CacheDir()
 		if err == nil {
 			_, err = distro.Kernel(ctx, dir)
 		}
@@ -120,23 +119,14 @@ func Need(t testing.TB) {
 	}
 }
 
-// CacheDir is where kernels and images are kept: BAREROOT_CACHE, or below
-// the user's cache directory.
+// CacheDir is where kernels and images are kept.
 func CacheDir(t testing.TB) string {
 	t.Helper()
-	d, err := cacheDir()
+	d, err := distro.CacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return d
-}
-
-func cacheDir() (string, error) {
-	if d := os.Getenv("BAREROOT_CACHE"); d != "" {
-		return filepath.Abs(d)
-	}
-	d, err := os.UserCacheDir()
-	return filepath.Join(d, "bareroot"), err
 }
 
 // Kernel is the kernel of the distribution, downloaded by Main if need be.
