@@ -68,46 +68,10 @@ type Engine struct {
 	opened []string   // those that opened something, for the next device
 }
 
-// pause is the time in which a person is waited for.
-type pause struct {
-	mu    sync.Mutex
-	since time.Time
-	sum   time.Duration
-}
-
-func (p *pause) begin() { p.mu.Lock(); p.since = time.Now(); p.mu.Unlock() }
-
-func (p *pause) end() {
-	p.mu.Lock()
-	p.sum += time.Since(p.since)
-	p.since = time.Time{}
-	p.mu.Unlock()
-}
-
-// on says whether a person is being waited for.
-func (p *pause) on() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return !p.since.IsZero()
-}
-
-func (p *pause) total() time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.since.IsZero() {
-		return p.sum
-	}
-	return p.sum + time.Since(p.since)
-}
-
 type unlocked struct {
 	step Step
 	err  error
 }
-
-// runBound is what one program may take: a key derivation on a slow machine
-// takes a minute.
-const runBound = 5 * time.Minute
 
 // New makes the engine of a boot.
 func New(o Options) *Engine {
@@ -122,22 +86,6 @@ func New(o Options) *Engine {
 // Named says whether the line names devices to be assembled, which a boot then
 // waits for whatever its root is.
 func (e *Engine) Named() bool { return namesAnything(e.Line) }
-
-// Has says whether a program is in the ramdisk.
-func Has(name string) bool { return program(name) != "" }
-
-// Run runs a program of the ramdisk that is no assembler's and gives its exit
-// code. A check of a filesystem may take as long as it takes.
-func (e *Engine) Run(ctx context.Context, argv []string, line func(string)) (int, error) {
-	ws, err := e.Runner.Run(ctx, console.Command{Argv: append([]string{program(argv[0])}, argv[1:]...), Line: line})
-	if err != nil {
-		return 0, err
-	}
-	if !ws.Exited() {
-		return 0, fmt.Errorf("%s: %s", argv[0], console.ExitText(ws))
-	}
-	return ws.ExitStatus(), nil
-}
 
 // WaitClean is rd.md.waitclean: it waits until no array is being synchronised,
 // however long that takes.
@@ -156,17 +104,6 @@ func (e *Engine) WaitClean(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// program finds a program of the ramdisk.
-func program(name string) string {
-	for _, dir := range []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin"} {
-		p := filepath.Join(dir, name)
-		if fi, err := os.Stat(p); err == nil && fi.Mode()&0o111 != 0 && fi.Mode().IsRegular() {
-			return p
-		}
-	}
-	return ""
 }
 
 // late is when what can be had in part is taken: dracut's two thirds of rd.retry.
@@ -367,57 +304,4 @@ func (e *Engine) forget(v View) {
 func (e *Engine) fail(format string, args ...any) {
 	e.last = fmt.Sprintf(format, args...)
 	e.Log.Warnf("%s", e.last)
-}
-
-// exit is a program that ended with a code other than 0.
-type exit struct {
-	code int
-	text string
-}
-
-func (e *exit) Error() string { return e.text }
-
-// program runs argv of the ramdisk without udev. What it says goes to the
-// log; an error holds the last of it.
-func (e *Engine) program(ctx context.Context, argv []string, input string) ([]string, error) {
-	path := program(argv[0])
-	if path == "" {
-		return nil, fmt.Errorf("run %s: this ramdisk has no such program", argv[0])
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, runBound, fmt.Errorf("it took longer than %s", runBound))
-	defer cancel()
-	env := append(console.Environment(), "DM_DISABLE_UDEV=1", "MDADM_NO_UDEV=1")
-	env = append(env, lvmFor(e.Line)...)
-	return run(ctx, e.Runner, e.Log, path, argv, env, input)
-}
-
-func run(ctx context.Context, r Runner, log *console.Log, path string, argv, env []string, input string) ([]string, error) {
-	var lines []string
-	log.Debugf("run %q", argv)
-	ws, err := r.Run(ctx, console.Command{Argv: append([]string{path}, argv[1:]...), Env: env, Input: input, Line: func(text string) {
-		log.Debugf("%s: %s", argv[0], text)
-		if text = strings.TrimSpace(text); text != "" && len(lines) < 100 {
-			lines = append(lines, text)
-		}
-	}})
-	if err != nil {
-		return lines, err
-	}
-	if ws.Exited() && ws.ExitStatus() == 0 {
-		return lines, nil
-	}
-	text := fmt.Sprintf("%s %s: %s", argv[0], verb(argv), console.ExitText(ws))
-	if n := len(lines); n > 0 {
-		text += ": " + strings.Join(lines[max(0, n-2):], "; ")
-	}
-	return lines, &exit{ws.ExitStatus(), text}
-}
-
-// verb is the short form of an argument vector, for messages.
-func verb(argv []string) string {
-	out := slices.DeleteFunc(slices.Clone(argv[1:]), func(a string) bool { return strings.Contains(a, " ") })
-	if len(out) > 2 {
-		out = []string{out[0], out[len(out)-1]}
-	}
-	return strings.Join(out, " ")
 }
