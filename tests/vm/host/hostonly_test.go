@@ -22,14 +22,14 @@ import (
 const boot = 4 * time.Minute
 
 // inside is what the machine does when it is told to: it builds a boot set for
-// itself. Its first disks are the root's; after them come one with kernel and
-// programs, and one that is a tar archive, of bareroot first and then of what
-// was made.
+// itself. Beside the root's disks it has one with kernel and programs, and one
+// that is a tar archive, of bareroot first and then of what was made. They are
+// known by their serial numbers: which disk is vda is not the same in each boot.
 const inside = `
 [ -d /sys/block ] || mount -t sysfs sysfs /sys
-if grep -q hostbuild= /proc/cmdline; then
-  n=$(sed 's/.*hostbuild=//; s/ .*//' /proc/cmdline)
-  tree=/dev/vd$(echo $n | cut -c1) io=/dev/vd$(echo $n | cut -c2)
+if grep -q hostbuild /proc/cmdline; then
+  disk() { while :; do for b in /sys/block/vd*; do [ "$(cat $b/serial)" = $1 ] && echo /dev/${b##*/} && return; done; sleep 1; done; }
+  tree=$(disk TREE) io=$(disk IO)
   mount -o ro $tree /mnt
   cd /tmp
   tar xf $io
@@ -67,7 +67,7 @@ func TestHostonly(t *testing.T) {
 		}
 	}
 	hostonly(t, root, vmtest.Ramdisk(t), kind{
-		disks: 1, first: "root=LABEL=hostroot", fstab: "LABEL=hostroot / ext4 errors=remount-ro 0 1", root: `/dev/vda ext4`,
+		disks: 1, first: "root=LABEL=hostroot", fstab: "LABEL=hostroot / ext4 errors=remount-ro 0 1", root: `/dev/vd\w ext4`,
 		words: []string{"root=UUID=", "rootfstype=ext4"},
 		in:    []string{"virtio_blk", "virtio_pci", "ext4", "jbd2"},
 		out:   []string{"btrfs", "xfs", "nvme", "sd_mod", "e1000e", "dm-mod", "md-mod", "overlay", "usbhid", "psmouse"},
@@ -147,8 +147,8 @@ func hostonly(t *testing.T, tree, generic string, k kind) {
 		}
 		vmtest.Prepare(t, k.programs, script, k.make, disks...)
 	}
-	letters := "abcdef"[k.disks : k.disks+2]
-	v := vmtest.Boot(t, vmtest.Direct(t, generic, k.first+" hostbuild="+letters, append(slices.Clone(disks), qemu.Disk{Path: programs}, qemu.Disk{Path: io})...))
+	more := []qemu.Disk{{Path: programs, Serial: "TREE"}, {Path: io, Serial: "IO"}}
+	v := vmtest.Boot(t, vmtest.Direct(t, generic, k.first+" hostbuild", slices.Concat(disks, more)...))
 	answer := func() {
 		if k.type1 != "" {
 			v.Expect(`Passphrase for .*\(luks-[^)]*\): `, boot) // init says before that it will ask
