@@ -110,6 +110,6 @@ func identify(dev, sysDir string) [][2]string {
 	if err != nil {
 		sector = 512
 	}
-	uuid, label := device.Partition(disk, num, int64(sector))
-	return append(out, [2]string{"PARTLABEL", label}, [2]string{"PARTUUID", uuid})
+	part := device.Partition(disk, num, int64(sector))
+	return append(out, [2]string{"PARTLABEL", part.Name}, [2]string{"PARTUUID", part.UUID})
 }

@@ -18,6 +18,8 @@ type Block struct {
 	UUID      string
 	PartUUID  string
 	PartLabel string
+	PartType  string   // GUID of a partition's kind, of a GPT
+	NoAuto    bool     // its table says that it is used only by name
 	IDs       []string // names below /dev/disk/by-id: virtio-SERIAL, wwn-..., ...
 	Paths     []string // names below /dev/disk/by-path
 	Seq       string   // number that the kernel gives each appearance of a disk
@@ -116,7 +118,7 @@ func (m *Manager) probe(name string) (Block, bool) {
 	}
 	if num, on, ok := m.mappedPartition(dir); ok {
 		if d, err := os.Open(filepath.Join(m.dev, on)); err == nil {
-			b.PartUUID, b.PartLabel = Partition(d, num, 512)
+			b.part(Partition(d, num, 512))
 			d.Close()
 		}
 	}
@@ -140,10 +142,14 @@ func (m *Manager) probe(name string) (Block, bool) {
 				return Block{Name: name, Disk: b.Disk, Size: b.Size, Number: b.Number, Part: num, Seq: b.Seq, On: Content{FS: "array_raid_member"}, FS: "array_raid_member"}, true
 			}
 			ss, _ := strconv.Atoi(m.attr(disk, "queue/logical_block_size"))
-			b.PartUUID, b.PartLabel = Partition(d, num, int64(max(ss, 512)))
+			b.part(Partition(d, num, int64(max(ss, 512))))
 		}
 	}
 	return b, true
+}
+
+func (b *Block) part(p Part) {
+	b.PartUUID, b.PartLabel, b.PartType, b.NoAuto = p.UUID, p.Name, p.Type, p.NoAuto
 }
 
 // unprobed are devices that hold nothing by themselves.

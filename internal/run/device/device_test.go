@@ -209,15 +209,16 @@ func TestPartitions(t *testing.T) {
 	defer f.Close()
 	_ = f.Truncate(16 << 20)
 	cmd := exec.Command("sfdisk", "-q", p)
-	cmd.Stdin = strings.NewReader("label: gpt\nstart=2048, size=2048, name=\"boot part\", uuid=12345678-90AB-CDEF-1234-567890ABCDEF\n")
+	cmd.Stdin = strings.NewReader("label: gpt\nstart=2048, size=2048, name=\"boot part\", uuid=12345678-90AB-CDEF-1234-567890ABCDEF, type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709, attrs=\"GUID:63\"\n")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("sfdisk: %v: %s", err, out)
 	}
-	if u, n := Partition(f, 1, 512); u != "12345678-90ab-cdef-1234-567890abcdef" || n != "boot part" {
-		t.Errorf("partition 1 is %q %q", u, n)
+	want := Part{UUID: "12345678-90ab-cdef-1234-567890abcdef", Name: "boot part", Type: "4f68bce3-e8cd-4db1-96e7-fbcaf984b709", NoAuto: true}
+	if got := Partition(f, 1, 512); got != want {
+		t.Errorf("partition 1 is %+v", got)
 	}
-	if u, _ := Partition(f, 999, 512); u != "" {
-		t.Errorf("partition 999 has a UUID: %s", u)
+	if got := Partition(f, 999, 512); got != (Part{}) {
+		t.Errorf("partition 999 is %+v", got)
 	}
 }
 

@@ -253,27 +253,3 @@ func uuidText(b []byte) string {
 	}
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
-
-// Partition reads the UUID and name of partition num out of a GPT, or makes
-// the UUID of an MBR partition.
-func Partition(disk io.ReaderAt, num int, sector int64) (uuid, name string) {
-	h := make([]byte, 92)
-	le := binary.LittleEndian
-	if _, err := disk.ReadAt(h, sector); err == nil && string(h[:8]) == "EFI PART" {
-		first, count, size := int64(le.Uint64(h[72:])), int64(le.Uint32(h[80:])), int64(le.Uint32(h[84:]))
-		if num < 1 || int64(num) > count || size < 128 || size > 4096 || first < 2 || first > 1<<40 {
-			return "", ""
-		}
-		e := make([]byte, 128)
-		if _, err := disk.ReadAt(e, first*sector+int64(num-1)*size); err != nil {
-			return "", ""
-		}
-		g := e[16:32]
-		return fmt.Sprintf("%08x-%04x-%04x-%x-%x", le.Uint32(g), le.Uint16(g[4:]), le.Uint16(g[6:]), g[8:10], g[10:]), wide(e[56:])
-	}
-	mbr := make([]byte, 512)
-	if _, err := disk.ReadAt(mbr, 0); err == nil && mbr[510] == 0x55 && mbr[511] == 0xaa && le.Uint32(mbr[440:]) != 0 {
-		return fmt.Sprintf("%08x-%02x", le.Uint32(mbr[440:]), num), ""
-	}
-	return "", ""
-}
