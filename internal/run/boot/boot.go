@@ -52,6 +52,7 @@ type Boot struct {
 	http    *http.Client
 	root    rootfs.Root
 	stack   *assemble.Engine // makes the devices that the root is on
+	outside []string         // mounts that the root will not see
 	order   *api.Order       // the root order being carried out
 	tried   []string
 	hooks   *hook.Hooks
@@ -118,7 +119,7 @@ func (b *Boot) run(ctx context.Context) {
 	// A break before the first stage, and how much to say, are known from the
 	// kernel's own words; the whole line is that stage's work.
 	if text, err := os.ReadFile("/proc/cmdline"); err == nil {
-		b.line = cmdline.Parse(string(text), "/proc/cmdline")
+		b.line = cmdline.Parse(string(text), "/proc/cmdline").Canonical()
 		b.verbosity()
 	}
 	r := Runner{Stages: b.checked(b.stages()), Before: b.shellBefore, Failed: b.failed}

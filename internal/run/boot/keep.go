@@ -37,7 +37,7 @@ func (b *Boot) keepForShutdown() error {
 		why = "it has hooks for the shutdown"
 	case marked == nil:
 		why = "a hook asks for it (" + keepMark + ")"
-	case rootfs.NeedsShutdown(rootfs.Target):
+	case rootfs.NeedsShutdown(rootfs.Target) || rootfs.NeedsShutdown(filepath.Join(rootfs.Target, "usr")):
 		// Devices are stopped by init itself, except arrays whose metadata a program
 		// keeps.
 		why, whole = "the root stands on devices that can only be stopped without it", externalArrays("/sys")

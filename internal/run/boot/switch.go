@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"bareroot/api"
@@ -28,10 +29,15 @@ func (b *Boot) stagePrePivot(ctx context.Context) error {
 	if err := b.root.HandOver(ctx, b.env()); err != nil {
 		return err
 	}
+	outside, err := rootfs.MountFstabs(ctx, b.env())
+	b.outside = append(b.outside, outside...)
+	if err != nil {
+		return err
+	}
 	if err := b.runHooks(ctx, "pre-pivot"); err != nil {
 		return err
 	}
-	_, err := rootfs.FindInit(rootfs.Target, b.line)
+	_, err = rootfs.FindInit(rootfs.Target, b.line)
 	return err
 }
 
@@ -96,6 +102,12 @@ func (b *Boot) handOver() (err error, final bool) {
 	b.stopSSH()
 	killOthers(b.life, b.log)
 	b.asker.Close()
+	for _, m := range slices.Backward(b.outside) {
+		if err := unix.Unmount(m, 0); err != nil {
+			b.log.Warnf("unmount %s, which the root will not see: %v", m, err)
+		}
+	}
+	b.outside = nil
 	// The secret of this boot is not the root's.
 	_ = os.Remove(rdconf.SessionPath)
 	b.leaveWatchdog()

@@ -91,6 +91,9 @@ func (b *block) mount(e *Env, source, target, fs string, opts []string) error {
 	return nil
 }
 
+// unreplayed are the options that mount a filesystem without its journal.
+var unreplayed = map[string]string{"ext3": "noload", "ext4": "noload", "xfs": "norecovery", "btrfs": "rescue=nologreplay", "f2fs": "norecovery"}
+
 func (b *block) mode() string {
 	if b.ro {
 		return "ro"
@@ -116,6 +119,11 @@ func (b *block) Mount(ctx context.Context, e *Env) error {
 		e.Log.Warnf("%s cannot be written; it is mounted read-only", b.dev)
 		b.ro = true
 		opts[0] = "ro"
+		err = b.mount(e, b.dev, Target, b.fs, opts)
+	}
+	if word := unreplayed[b.fs]; word != "" && b.ro && errors.Is(err, unix.EROFS) && writeProtected(b.dev) {
+		e.Log.Warnf("%s is write-protected and its journal is not empty; it is mounted as it is (%s), so what was written last may be missing", b.dev, word)
+		journal, opts = append(journal, word), append(opts, word)
 		err = b.mount(e, b.dev, Target, b.fs, opts)
 	}
 	if errors.Is(err, unix.EUCLEAN) {

@@ -45,6 +45,8 @@ func TestJudge(t *testing.T) {
 		{ext, 4, "", `run "e2fsck /dev/x"`, false},
 		{ext, 12, "", "does not correct", false},
 		{ext, 8, "could not check", "", false},
+		{[]string{"fsck.vfat", "-a", "/dev/x"}, 1, "corrected", "", false},
+		{[]string{"fsck.vfat", "-a", "/dev/x"}, 2, "could not check", "", false},
 		{[]string{"xfs_repair", "-e", "/dev/x"}, 4, "corrected", "", false},
 		{[]string{"xfs_repair", "-e", "/dev/x"}, 1, "", "exit code 1", false},
 	} {
