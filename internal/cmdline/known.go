@@ -14,14 +14,18 @@ forcefsck	f
 fsck.mode	c	auto,force,skip	auto
 fsck.repair	c	preen,yes,no	preen
 resume_offset	n
-noresume	f
-rd.distroinit,real_init	p			-
+noresume,nohibernate	f
+real_init	p
+rd.distroinit	p
+rd.usrmount.ro	b		0
+systemd.volatile	c	no,yes,state,overlay,0,1,off,on,false,true	no
+roothash,usrhash	t
 bareroot.live.sha256	h
 bareroot.live.size	n
 bareroot.live.insecure	b		0
 rd.live.dir;live_dir	p		LiveOS
 rd.minmem	n		256
-rd.live.image	f			-
+rd.live.image;liveimg	f			-
 rd.live.ram;live_ram	b		0	-
 rd.live.check;check	f			-
 rd.live.overlay;overlay	o			-
@@ -37,7 +41,7 @@ rd.overlay.reset	b		0	-
 rd.overlay.readonly	b		0	-
 rd.overlay.crypt	o			-
 rd.writable.fsimg;writable_fsimg	b		0	-
-rd.live.debug	b		0
+rd.live.debug;rdlivedebug	b		0
 iso-scan/filename	p			-
 live.updates	u			-
 proxy	u			-
@@ -53,10 +57,12 @@ rd.md.imsm	b		1
 rd.md.ddf	b		1
 rd.md.conf	b		1
 rd.md.waitclean	b		0
-rd.dm	b		1	-
-rd.dm.uuid;rd_DM_UUID	t			-
+rd.dm	b		1
+rd.dm.uuid;rd_DM_UUID	t
 rd.luks,luks	b		1
 rd.luks.uuid,luks.uuid;rd_LUKS_UUID	t
+rd.luks.partuuid;rd_LUKS_PARTUUID	t
+rd.luks.serial;rd_LUKS_SERIAL	t
 rd.luks.name,luks.name	o
 rd.luks.data,luks.data	o			-
 rd.luks.key,luks.key	o
@@ -64,15 +70,17 @@ rd.luks.options,luks.options	t
 rd.luks.crypttab,luks.crypttab	b		1
 rd.luks.key.tout	n		10
 rd.luks.timeout	n		0
+rd.luks.smartcard	b		1
 rd.fcoe	b		1	-
 fcoe	o			-
 rd.nonvmf	f			-
-rd.nvmf.hostnqn	t			-
-rd.nvmf.hostid	t			-
-rd.nvmf.discover	o			-
+rd.nvmf.hostnqn;nvmf.hostnqn	t			-
+rd.nvmf.hostid;nvmf.hostid	t			-
+rd.nvmf.discover;nvmf.discover	o			-
 rd.nvmf.nonbft	f			-
 rd.nvmf.nostatic	f			-
 rd.zfcp.conf	b		1
+rd.dasd,rd.ccw,rd.zipl,rd.dcssblk,rd.cio_accept,cio_ignore,rd.lunmask;rd_DASD,DASD,rd_ZFCP,rd_ZNET,rd_CCW,rd_NO_ZFCPCONF	t
 bareroot.ip	c	dracut,kernel,klibc	dracut
 rd.bootif	b		1
 rd.neednet	b		0
@@ -80,7 +88,7 @@ gateway	a
 mtu	n	0..65536
 nameserver	a
 rd.peerdns	b		1
-biosdevname	b		0	-
+biosdevname	b		0
 net.ifnames	b		1
 rd.net.timeout.carrier	n		10
 rd.net.timeout.iflink	n		60
@@ -108,17 +116,19 @@ rd.iscsi.target.name;iscsi_target_name	t
 rd.iscsi.target.ip;iscsi_target_ip	t
 rd.iscsi.target.port;iscsi_target_port	t
 rd.iscsi.target.group;iscsi_target_group	n		1	-
-rd.iscsi.param	o			-
+rd.iscsi.param;iscsi_param	o			-
 rd.iscsi.login_retry_max	n		3	-
 rd.iscsi.testroute	b		1	-
 rd.iscsi.waitnet	b		1	-
 rd.iscsi.transport	t			-
 rd.driver.pre;rdloaddriver	l
-rd.driver.blacklist,modprobe.blacklist;rdblacklist	l
+modules_load,rd.modules_load,modules-load,rd.modules-load	l
+rd.driver.blacklist,modprobe.blacklist,module_blacklist,blacklist;rdblacklist	l
 rd.driver.post;rdinsmodpost	l
-rd.driver.export	b		0	-
-modules_load,rd.modules_load,modules-load,rd.modules-load	l			-
-blacklist	l			-
+rd.driver.export;copymods	c	0,1,force	0
+break	l	top,modules,premount,mount,mountroot,bottom,init
+rd.rescue	f
+rd.systemd.debug_shell,rd.systemd.debug-shell	t
 rd.break	c	cmdline,pre-udev,pre-trigger,initqueue,pre-mount,mount,pre-pivot,cleanup,pre-shutdown,shutdown
 rd.shell;rdshell	b		1
 rd.emergency	c	reboot,poweroff,halt	reboot
@@ -126,7 +136,7 @@ bareroot.emergency.delay	n		60
 rd.debug;rdinitdebug,rdnetdebug	b		0
 quiet	f
 rd.info;rdinfo	b		0
-rd.retry	n		180
+rd.retry;rd_retry	n		180
 rd.hostonly	b		1
 fips	c	0,1	0
 rd.fips.skipkernel	b		0
@@ -138,9 +148,17 @@ rd.udev.info;rdudevinfo	b
 rd.udev.debug;rdudevdebug	b
 rd.plymouth,plymouth.enable	b		1
 splash,rhgb,nosplash	t
-break	t			-
-initramfs.runsize	t			-
-drop_capabilities	t			-
+rd.vconsole.keymap,vconsole.keymap,KEYMAP;KEYTABLE	t		KEYMAP of /etc/vconsole.conf
+rd.vconsole.keymap.ext,vconsole.keymap.ext,vconsole.keymap_toggle,EXT_KEYMAP	t		EXT_KEYMAP of /etc/vconsole.conf
+rd.vconsole.font,vconsole.font,FONT;SYSFONT	t		FONT of /etc/vconsole.conf
+rd.vconsole.font.map,vconsole.font.map,vconsole.font_map,FONT_MAP;CONTRANS	t
+rd.vconsole.font.unimap,vconsole.font.unimap,vconsole.font_unimap,FONT_UNIMAP;UNIMAP	t
+rd.vconsole.unicode,vconsole.unicode,rd.vconsole.font.unicode,UNICODE	t		1
+rd.locale.LANG,rd.locale.LC_ALL	t
+drop_capabilities,rd.caps.initdrop	l
+rd.caps	b		0
+rd.caps.disablemodules	b		0
+rd.caps.disablekexec	b		0
 bareroot.role	c	root,discover,deploy,rescue	the ramdisk's configuration, else root
 rd.ssh	b		1 if the configuration has keys, else 0
 bareroot.watchdog	n		0
@@ -246,6 +264,15 @@ rd_NO_CRYPTTAB	f				rd.luks.crypttab=0
 rd_NO_MULTIPATH	f				rd.multipath=0
 rd_NO_FSTAB	f				rd.fstab=0
 rd_NO_PLYMOUTH	f				rd.plymouth=0
+rd_NO_LVMCONF	f				rd.lvm.conf=0
+rd_NO_MDDDF,noddfmd	f				rd.md.ddf=0
+rd.nofcoe	f				rd.fcoe=0
 rdbreak	t				rd.break
+resumewait,resumedelay,resumeflags	t
 --	f
+masterkey,masterkeytype,evmkey,evmx509,ecryptfskey	p
+rd.convertfs	b
+readonlyroot,noreadonlyroot,rootovl,overlayroot	t
+ifcfg,netsetup,netdevice,hostip	t
+maybe-ubiquity,only-ubiquity,toram,persistent,casper,layerfs-path,fetch,netboot,findiso,live-media,live-media-path,components	t
 `

@@ -162,8 +162,8 @@ func TestParseRoot(t *testing.T) {
 
 func TestBreakAndInitArgs(t *testing.T) {
 	l := Parse("rd.break=mount rd.break single x=1 -- --log a=b", "test")
-	for s, want := range map[string]bool{"mount": true, "switch-root": true, "cleanup": false} {
-		if l.Break(s) != want {
+	for s, want := range map[string]bool{"mount": true, SwitchRoot: true, "cleanup": false} {
+		if _, got := l.Break(s); got != want {
 			t.Errorf("break before %s: %v", s, !want)
 		}
 	}

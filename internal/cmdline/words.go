@@ -178,7 +178,7 @@ func (r Rule) Broken(w Word) string {
 			return fmt.Sprintf("%s takes a number from %d to %d%s", r.Name, r.Min, r.Max, def)
 		}
 	case Choice:
-		if !(w.Bare && r.Name == "rd.break") && !slices.Contains(r.Choices, w.Value) {
+		if !(w.Bare && bareToo(r.Name)) && !slices.Contains(r.Choices, w.Value) {
 			return fmt.Sprintf("%s takes one of %s%s", r.Name, strings.Join(r.Choices, ", "), def)
 		}
 	case Hash:
@@ -195,8 +195,16 @@ func (r Rule) Broken(w Word) string {
 			return r.Name + " takes a URL, SCHEME://HOST/..."
 		}
 	case List, Path:
-		if w.Value == "" {
+		switch {
+		case w.Bare && bareToo(r.Name):
+		case w.Value == "":
 			return r.Name + " needs a value"
+		case len(r.Choices) > 0:
+			for _, v := range strings.Split(w.Value, ",") {
+				if !slices.Contains(r.Choices, v) {
+					return fmt.Sprintf("%s takes a comma list of %s; %q is none of them", r.Name, strings.Join(r.Choices, ", "), v)
+				}
+			}
 		}
 	}
 	return ""
@@ -237,17 +245,6 @@ func (l Line) List(keys ...string) []string {
 		}
 	}
 	return out
-}
-
-// Break says whether rd.break asks for a shell before the stage. The bare
-// word stands for "switch-root".
-func (l Line) Break(stage string) bool {
-	for _, w := range l.All("rd.break") {
-		if w.Value == stage || ((w.Bare || w.Value == "") && stage == "switch-root") {
-			return true
-		}
-	}
-	return false
 }
 
 // InitArgs are the arguments for the root's init: what follows "--", and

@@ -99,7 +99,7 @@ func typeText(t cmdline.Type) string {
 func (d Def) Takes() string {
 	s := typeText(d.Type)
 	switch {
-	case d.Type == Choice:
+	case d.Type == Choice, d.Type == List && len(d.Choices) > 0:
 		s = strings.Join(d.Choices, ", ")
 	case d.Type == Number && d.Max > 0:
 		s = fmt.Sprintf("number, %d to %d", d.Min, d.Max)

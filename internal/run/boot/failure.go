@@ -39,7 +39,7 @@ func Judge(l cmdline.Line, server, haveConsole bool) Verdict {
 	shell := l.Bool(true, "rd.shell", "rdshell") && haveConsole
 	switch {
 	case !shell:
-	case l.Has("rd.shell") || l.Has("rdshell") || l.Has("rd.break") || !server:
+	case l.Has("rd.shell") || l.Has("rdshell") || l.Breaks() || !server:
 		v.Shell = true
 		if !known {
 			v.Action = ""
@@ -182,15 +182,16 @@ func screen(e *StageError, tried []string, a advice, action string) string {
 	return s.String()
 }
 
-// shellBefore is rd.break.
+// shellBefore is rd.break and its like.
 func (b *Boot) shellBefore(ctx context.Context, stage string) {
 	b.log.Debugf("stage %s begins", stage)
-	if !b.line.Break(stage) {
+	word, asked := b.line.Break(stage)
+	if !asked {
 		return
 	}
-	text := fmt.Sprintf("%s\nrd.break: a shell before stage %s; exit goes on with the boot\n%s", rule, stage, rule)
+	text := fmt.Sprintf("%s\n%s: a shell before stage %s; exit goes on with the boot\n%s", rule, word, stage, rule)
 	if err := b.openShells(ctx, text); err != nil {
-		b.log.Errorf("rd.break=%s: %v", stage, err)
+		b.log.Errorf("%s: %v", word, err)
 	}
 }
 
