@@ -51,7 +51,11 @@ a path in the ramdisk, the end of one, a kernel module's name, or a pattern.`,
 		return why(args[0], args[1], files)
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if fi, err := os.Stat(args[0]); err == nil && fi.IsDir() {
+		fi, err := os.Stat(args[0])
+		if err == nil && fi.Mode().IsRegular() {
+			return usageError{fmt.Errorf("%s is a file, and a boot set is a folder; \"bareroot build --explain\" with a ramdisk's options lists its files", args[0])}
+		}
+		if err == nil && fi.IsDir() {
 			files, err := bootset.Files(args[0])
 			if err != nil {
 				return fmt.Errorf("boot set %s: %w", args[0], err)

@@ -17,6 +17,8 @@ import (
 
 	"bareroot/internal/build"
 	"bareroot/internal/build/cache"
+	"bareroot/internal/cmdline"
+	"bareroot/internal/cmdline/words"
 	"bareroot/internal/human"
 	"bareroot/internal/version"
 )
@@ -79,14 +81,15 @@ func (b *buildCall) run(e *env, cmd *cobra.Command, o *build.Options, args []str
 	if b.list {
 		return listFeatures(e.Stdout)
 	}
-	if err := readBuildConfig(b.config, cmd.Flags().Changed("config"), cmd.Flags(), o); err != nil {
+	from, err := readBuildConfig(b.config, cmd.Flags().Changed("config"), cmd.Flags(), o)
+	if err != nil {
 		return usageError{err}
 	}
 	if b.output == "" && !b.explain {
 		return usageError{fmt.Errorf("name the output with -o")}
 	}
 	if err := errors.Join(checkBuild(o), completeBuild(o)); err != nil {
-		return usageError{err}
+		return usageError{blame(from, err)}
 	}
 	make := build.File
 	switch b.format {
@@ -107,15 +110,16 @@ func (b *buildCall) run(e *env, cmd *cobra.Command, o *build.Options, args []str
 	}
 	if b.explain {
 		if err := explainBuild(cmd.Context(), e, *o, b.asJSON && b.output == ""); err != nil || b.output == "" {
-			return buildFailure(e, err)
+			return buildFailure(e, from, err)
 		}
 	}
 	done := showProgress(e, o)
 	res, err := make(cmd.Context(), *o, b.output, b.force)
 	done()
 	if err != nil {
-		return buildFailure(e, err)
+		return buildFailure(e, from, err)
 	}
+	res.Notices = append(res.Notices, lineNotices(o)...)
 	if b.asJSON {
 		enc := json.NewEncoder(e.Stdout)
 		enc.SetIndent("", "  ")
@@ -124,8 +128,31 @@ func (b *buildCall) run(e *env, cmd *cobra.Command, o *build.Options, args []str
 	return printBuild(e.Stdout, res, b.format == "dir")
 }
 
+// lineNotices are the words of --cmdline that the ramdisk will not take as they
+// are written.
+func lineNotices(o *build.Options) []string {
+	if o.Cmdline == "" {
+		return nil
+	}
+	role := "root"
+	if len(o.Roles) > 0 {
+		role = o.Roles[0]
+	}
+	r := words.Explain(cmdline.Parse(o.Cmdline, ""), role)
+	var out []string
+	for _, w := range r.Words {
+		if w.State == words.Malformed {
+			out = append(out, fmt.Sprintf("--cmdline, the word %s is malformed: %s", w.Word, w.Problem))
+		}
+	}
+	for _, problem := range r.Errors {
+		out = append(out, "--cmdline: "+problem)
+	}
+	return out
+}
+
 // buildFailure gives an error of a build its exit code and writes its table.
-func buildFailure(e *env, err error) error {
+func buildFailure(e *env, from []setting, err error) error {
 	var over *build.BudgetError
 	switch {
 	case errors.As(err, &over):
@@ -135,7 +162,7 @@ func buildFailure(e *env, err error) error {
 	case errors.Is(err, build.ErrExists):
 		return fmt.Errorf("%w: %w", errRefused, err)
 	case build.IsInputError(err):
-		return usageError{err}
+		return usageError{blame(from, err)}
 	}
 	return err
 }
@@ -155,6 +182,7 @@ func explainBuild(ctx context.Context, e *env, o build.Options, asJSON bool) err
 	if err != nil {
 		return err
 	}
+	notices = append(notices, lineNotices(&o)...)
 	return show(e, asJSON, map[string]any{"files": files, "notices": list(notices)}, func(w io.Writer) {
 		for _, f := range files {
 			writeWhy(w, f)

@@ -76,7 +76,8 @@ func (p *pairs) close(o *build.Options, args []string) error {
 	}
 	for i, x := range p.open {
 		if i >= len(args) {
-			return fmt.Errorf("--%s %s: a second word is missing", x.flag, x.first)
+			second := map[string]string{"include": "DST", "hook": "FILE"}[x.flag]
+			return fmt.Errorf("--%s %s: it takes two words, and %s is missing", x.flag, x.first, second)
 		}
 		switch x.flag {
 		case "include":
