@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 
 	"golang.org/x/sync/errgroup"
@@ -40,7 +41,7 @@ func newFolder(final string) (folder, error) {
 	}
 	p, err := os.MkdirTemp(filepath.Dir(abs), "."+filepath.Base(abs)+".tmp-")
 	if err != nil {
-		return folder{}, fmt.Errorf("make room for the output: %w", err)
+		return folder{}, fmt.Errorf("write to the output's folder: %w", err)
 	}
 	return folder{p, new(errgroup.Group)}, nil
 }
@@ -141,6 +142,11 @@ func (d *dirOutput) check() error {
 	}
 	if !d.force {
 		return fmt.Errorf("boot set %s exists: %w without --force", d.path, ErrExists)
+	}
+	for _, e := range entries {
+		if segment, _ := path.Match("[0-9][0-9]-*.cpio*", e.Name()); !segment && e.Name() != "manifest.json" && e.Name() != "files.json" && e.Name() != "vmlinuz" {
+			return fmt.Errorf("boot set %s also holds %s, which is none of its files: %w; move that away, or name another folder", d.path, e.Name(), ErrExists)
+		}
 	}
 	return nil
 }
