@@ -19,9 +19,6 @@ const programs32 = "gperf"
 
 func TestMain(m *testing.M) {
 	vmtest.Main(m, func(ctx context.Context, cacheDir string) error {
-		if os.Getenv("BAREROOT_TEST_ALL") == "" {
-			return nil // TestCompat32 is for ./test --all
-		}
 		_, err := distro.Packages(ctx, cacheDir, "i386", programs32)
 		return err
 	})
