@@ -19,7 +19,7 @@ real_init	p
 rd.distroinit	p
 rd.usrmount.ro	b		0
 systemd.volatile	c	no,yes,state,overlay,0,1,off,on,false,true	no
-roothash,usrhash	t
+roothash,usrhash	o
 bareroot.live.sha256	h
 bareroot.live.size	n
 bareroot.live.insecure	b		0
@@ -64,7 +64,7 @@ rd.luks.uuid,luks.uuid;rd_LUKS_UUID	t
 rd.luks.partuuid;rd_LUKS_PARTUUID	t
 rd.luks.serial;rd_LUKS_SERIAL	t
 rd.luks.name,luks.name	o
-rd.luks.data,luks.data	o			-
+rd.luks.data,luks.data	o
 rd.luks.key,luks.key	o
 rd.luks.options,luks.options	t
 rd.luks.crypttab,luks.crypttab	b		1

@@ -20,7 +20,7 @@ type RootKind struct {
 // RootKinds is every form of root=.
 func RootKinds() []RootKind {
 	return []RootKind{
-		{"block", "block device", []string{"/dev/NAME", "LABEL=", "UUID=", "PARTUUID=", "PARTLABEL=", "MAJOR:MINOR", "block:/dev/NAME"}, Works},
+		{"block", "block device", []string{"/dev/NAME", "LABEL=", "UUID=", "PARTUUID=", "PARTLABEL=", "MAJOR:MINOR", "0xNUMBER", "gpt-auto", "block:/dev/NAME"}, Works},
 		{"live", "live image over HTTP", []string{"live:http://HOST/PATH", "live:https://HOST/PATH", "http://...", "https://..."}, Works},
 		{"live-block", "live medium", []string{"live:LABEL=", "live:CDLABEL=", "live:UUID=", "live:PARTUUID=", "live:PARTLABEL=", "live:/dev/NAME"}, Works},
 		{"live-file", "live image in the ramdisk", []string{"live:/PATH.iso", "live:/PATH.img"}, NotYet},
@@ -173,6 +173,8 @@ func meaning(d Def, w cmdline.Word, l cmdline.Line) (does, notice string, err er
 			does = describeNet(n, does)
 		}
 		return does, strings.Join(n.Notices, "; "), err
+	case "roothash":
+		err = cmdline.Refused(cmdline.Line{w})
 	case "fcoe":
 		_, err = cmdline.ParseFCoE(w.Value)
 	case "rd.znet":

@@ -29,7 +29,7 @@ var rootWords = []Def{
 	{Name: "rd.usrmount.ro", Type: Bool, Default: "0", Stage: "mount", From: "dracut 059", Meaning: "a /usr of its own is mounted read-only"},
 	{Name: "systemd.volatile", Type: Choice, Choices: []string{"no", "yes", "state", "overlay", "0", "1", "off", "on", "false", "true"}, Default: "no", Stage: "mount", From: "systemd", Meaning: "overlay: what is written to the root goes to memory; yes: the root is memory with /usr of the root device, read-only; state: the root's systemd puts /var into memory"},
 	{Name: "ostree", Type: Text, Stage: "mount", Status: NoUse, From: "OSTree", Meaning: "deployment of an OSTree root", Why: "deployments are not prepared; the root filesystem is used as it stands"},
-	{Name: "roothash", Aliases: []string{"usrhash"}, Type: Text, Stage: "cmdline", From: "systemd", Meaning: "refused: the root shall be verified by dm-verity, which is not supported", Why: "a boot that went on would be one without the protection that was asked for"},
+	{Name: "roothash", Aliases: []string{"usrhash"}, Type: Form, Stage: "cmdline", From: "systemd", Meaning: "refused: the root shall be verified by dm-verity, which is not supported", Why: "a boot that went on would be one without the protection that was asked for"},
 	{Name: "ubi.mtd", Type: Text, Repeat: true, Stage: "kernel", Status: Elsewhere, From: "kernel, initramfs-tools", Meaning: "MTD device to attach to UBI"},
 }
 

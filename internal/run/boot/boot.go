@@ -60,6 +60,7 @@ type Boot struct {
 	asked   bool              // for more words
 	shell   atomic.Bool       // one of ours is open
 	ssh     func()            // ends the ssh server; nil: none runs
+	aside   func()            // ends the shell beside the boot; nil: none runs
 	feeding func()            // ends the feeding of the watchdog; nil: none is fed
 	armed   chan struct{}     // closed when it is fed, or there is none
 	fips    *fips.Checks

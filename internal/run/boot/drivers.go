@@ -7,6 +7,7 @@ import (
 )
 
 func (b *Boot) stagePreUdev(ctx context.Context) error {
+	b.startDebugShell()
 	dir := "/usr/lib/modules/" + b.kver
 	mods, err := device.NewModules(dir, b.line)
 	if err != nil {
@@ -15,7 +16,7 @@ func (b *Boot) stagePreUdev(ctx context.Context) error {
 		return b.runHooks(ctx, "pre-udev")
 	}
 	b.mods = mods
-	for _, n := range append(append([]string(nil), b.conf.Modules...), b.line.List("rd.driver.pre", "rdloaddriver")...) {
+	for _, n := range append(append([]string(nil), b.conf.Modules...), b.line.List("rd.driver.pre", "modules_load")...) {
 		if err := mods.Load(n); err != nil {
 			b.log.Warnf("%v", err)
 		}
@@ -44,11 +45,12 @@ func (b *Boot) stagePreTrigger(ctx context.Context) error {
 			return err
 		}
 	}
+	b.setVconsole(ctx) // while devices are looked for, and before a passphrase is asked for
 	return nil
 }
 
 func (b *Boot) stagePreMount(ctx context.Context) error {
-	for _, n := range b.line.List("rd.driver.post", "rdinsmodpost") {
+	for _, n := range b.line.List("rd.driver.post") {
 		if b.mods == nil {
 			break
 		}

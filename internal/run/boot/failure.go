@@ -185,6 +185,7 @@ func screen(e *StageError, tried []string, a advice, action string) string {
 // shellBefore is rd.break and its like.
 func (b *Boot) shellBefore(ctx context.Context, stage string) {
 	b.log.Debugf("stage %s begins", stage)
+	b.memdebug(stage)
 	word, asked := b.line.Break(stage)
 	if !asked {
 		return

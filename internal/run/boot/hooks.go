@@ -120,8 +120,23 @@ func mounted(dir string) bool {
 	return unix.Stat(dir, &d) == nil && unix.Stat(dir+"/..", &up) == nil && d.Dev != up.Dev
 }
 
-// stageMountHooks lets hooks mount the root, and mounts it if none did.
+// stageMountHooks lets hooks mount the root, mounts it if none did, and puts
+// over it what the line asks for.
 func (b *Boot) stageMountHooks(ctx context.Context) error {
+	if err := b.mountRoot(ctx); err != nil {
+		return err
+	}
+	if err := rootfs.Volatile(b.line, b.log, b.module); err != nil {
+		b.root.Stop() // for another try
+		return err
+	}
+	if err := rootfs.ExportModules(b.line, b.log, b.kver); err != nil {
+		b.log.Warnf("%v", err) // the root says itself what it lacks
+	}
+	return nil
+}
+
+func (b *Boot) mountRoot(ctx context.Context) error {
 	if err := b.runHooks(ctx, "mount"); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"bareroot/internal/cmdline"
 	"bareroot/internal/rdconf"
+	"bareroot/internal/sys"
 	"golang.org/x/sys/unix"
 )
 
@@ -33,6 +34,7 @@ func (b *Boot) stageCmdline(ctx context.Context) error {
 			return err
 		}
 	}
+	defer b.sizeRun()
 	if !b.hooks.Any("cmdline") {
 		return nil
 	}
@@ -99,6 +101,9 @@ func (b *Boot) setLine(line cmdline.Line) error {
 	for _, n := range cmdline.Check(line) {
 		b.log.Warnf("%s", n)
 	}
+	if err := cmdline.Refused(line); err != nil {
+		return err
+	}
 	b.line = line
 	if err := os.WriteFile(linePath, []byte(line.String()+"\n"), 0o600); err != nil {
 		b.log.Warnf("keep the command line for modprobe: %v", err)
@@ -128,8 +133,8 @@ func (b *Boot) setLine(line cmdline.Line) error {
 // verbosity applies what the line says about the console.
 func (b *Boot) verbosity() {
 	b.terms.Only(b.tty())
-	b.log.Quiet = b.line.Has("quiet") && !b.line.Bool(false, "rd.info", "rdinfo")
-	b.log.Debug = b.line.Bool(false, "rd.debug", "rdinitdebug", "rdnetdebug")
+	b.log.Quiet = b.line.Has("quiet") && !b.line.Bool(false, "rd.info")
+	b.log.Debug = b.line.Bool(false, "rd.debug")
 }
 
 // role is what this boot is there to do.
@@ -148,11 +153,27 @@ func (b *Boot) limit() time.Duration {
 	return time.Duration(b.line.Int(180, 1, 86400, "rd.retry")) * time.Second
 }
 
-// deviceLimit is how long one device is waited for: rd.timeout if it is a
-// number, which like rd.retry bounds the boot as a whole.
+// deviceLimit is how long one device is waited for: rd.timeout or the kernel's
+// rootwait if it is a number, which like rd.retry bounds the boot as a whole.
+// rootdelay only ever makes it longer.
 func (b *Boot) deviceLimit() time.Duration {
-	if s := b.line.Int(0, 0, 86400, "rd.timeout"); s > 0 {
-		return time.Duration(s) * time.Second
+	limit := b.limit()
+	for _, word := range []string{"rd.timeout", "rootwait"} {
+		if s := b.line.Int(0, 0, 86400, word); s > 0 {
+			limit = time.Duration(s) * time.Second
+			break
+		}
 	}
-	return b.limit()
+	return max(limit, time.Duration(b.line.Int(0, 0, 86400, "rootdelay"))*time.Second)
+}
+
+// sizeRun gives /run the size that initramfs.runsize= asks for.
+func (b *Boot) sizeRun() {
+	size, ok := b.line.Get("initramfs.runsize")
+	if !ok || size == "" {
+		return
+	}
+	if err := sys.Mount("tmpfs", "/run", "tmpfs", "remount,nosuid,nodev,mode=0755,size="+size); err != nil {
+		b.log.Warnf("initramfs.runsize=%s: %v", size, err)
+	}
 }

@@ -49,6 +49,9 @@ func (b *Boot) stageCleanup(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, err := dropped(b.line); err != nil {
+		return err
+	}
 	b.armWatchdog(ctx)
 	// Without it the root runs well and only goes down less tidily.
 	if err := b.keepForShutdown(); err != nil {
@@ -100,7 +103,11 @@ func (b *Boot) handOver() (err error, final bool) {
 		b.network = nil
 	}
 	b.stopSSH()
+	b.stopDebugShell()
 	killOthers(b.life, b.log)
+	if err := b.lockDown(); err != nil {
+		return err, false
+	}
 	b.asker.Close()
 	for _, m := range slices.Backward(b.outside) {
 		if err := unix.Unmount(m, 0); err != nil {

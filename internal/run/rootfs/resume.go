@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"bareroot/internal/cmdline"
 	"bareroot/internal/run/device"
 	"golang.org/x/sys/unix"
 )
@@ -19,7 +20,7 @@ const resumeLimit = 10 * time.Second
 // returns if there is none, or if the kernel did not take it.
 func Resume(ctx context.Context, e *Env) {
 	form, ok := e.Line.Get("resume")
-	if !ok || form == "" || e.Line.Has("noresume") {
+	if !ok || form == "" || form == "none" || noResume(e.Line) {
 		return
 	}
 	dev, _, err := e.Devices.Wait(ctx, form, min(resumeLimit, e.Limit))
@@ -61,6 +62,13 @@ func Resume(ctx context.Context, e *Env) {
 		return
 	}
 	e.Log.Warnf("the kernel did not resume from %s; see the lines of PM: in its log", dev)
+}
+
+// noResume says whether the line forbids it: the kernel would not do it either
+// (kernel/power/hibernate.c).
+func noResume(l cmdline.Line) bool {
+	h, _ := l.Get("hibernate")
+	return l.Has("noresume") || l.Has("nohibernate") || h == "no" || h == "noresume"
 }
 
 // hibernated says whether the kernel's mark is there, pages after the start.

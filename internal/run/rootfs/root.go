@@ -123,14 +123,24 @@ func resolveIn(root, path string) string {
 
 // FindInit returns the program in root that becomes PID 1, as seen from
 // inside.
+//
+// real_init= and rd.distroinit= are dracut's: the one comes before init=, the
+// others after it, and each counts only if the root has the program.
 func FindInit(root string, l cmdline.Line) (string, error) {
+	if n, ok := l.Get("real_init"); ok && executable(resolveIn(root, n)) {
+		return n, nil
+	}
 	if want, ok := l.Get("init"); ok && want != "" {
 		if executable(resolveIn(root, want)) {
 			return want, nil
 		}
 		return "", fmt.Errorf("init=%s: no such program in the root", want)
 	}
-	names := []string{"/sbin/init", "/etc/init", "/bin/init", "/bin/sh"}
+	var names []string
+	for _, w := range l.All("rd.distroinit") {
+		names = append(names, w.Value)
+	}
+	names = append(names, "/sbin/init", "/etc/init", "/bin/init", "/bin/sh")
 	for _, n := range names {
 		if executable(resolveIn(root, n)) {
 			return n, nil
