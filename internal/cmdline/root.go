@@ -3,6 +3,7 @@ package cmdline
 import (
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -19,7 +20,7 @@ type Root struct {
 // refused are forms that other ramdisks know, with what to do instead.
 var refused = [...][2]string{
 	{"zfs:", "ZFS is not supported; its modules are not part of the kernel"}, {"ZFS=", "ZFS is not supported; its modules are not part of the kernel"},
-	{"gpt-auto", "a root found by its partition type is not supported; name the root"}, {"fstab", "the root comes from the command line here; name it"},
+	{"fstab", "the root comes from the command line here; name it"},
 	{"tmpfs", "a root in memory is root=live:"}, {"file:", "a file in the ramdisk is root=live:/PATH"}, {"live:file:", "a file in the ramdisk is root=live:/PATH"},
 }
 
@@ -32,7 +33,7 @@ func ParseRoot(v string) (Root, error) {
 			return bad(r[1])
 		}
 	}
-	if block, ok := blockForm(strings.TrimPrefix(v, "block:")); ok {
+	if block, ok := blockForm(strings.TrimPrefix(v, "block:")); ok || v == GPTAuto || hexNumber(v) {
 		return Root{Kind: "block", Device: block}, nil
 	}
 	scheme, rest, _ := strings.Cut(v, ":")
@@ -118,6 +119,16 @@ func blockForm(v string) (string, bool) {
 		return v, true
 	}
 	return v, strings.HasPrefix(v, "/dev/") && len(v) > len("/dev/") && v != "/dev/nfs"
+}
+
+// GPTAuto is the root= of a root that is found by the type of its partition.
+const GPTAuto = "gpt-auto"
+
+// hexNumber says whether v is a device number as the kernel reads it when it is
+// nothing else: hexadecimal, with or without 0x.
+func hexNumber(v string) bool {
+	n, err := strconv.ParseUint(strings.TrimPrefix(strings.ToLower(v), "0x"), 16, 32)
+	return err == nil && n>>8 > 0
 }
 
 func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }

@@ -76,7 +76,7 @@ func TestRootForms(t *testing.T) {
 		{"12", "nfsroot=/srv,tcp", "nfs spec=nfs:/srv:tcp server= path=/srv opts=tcp dhcporserver notice"},
 		{"13", "boot=nfs", "nfs spec=nfs server= path= opts= dhcporserver"}, {"13", "root=/dev/nfs nfsroot=auto", "nfs spec=nfs: server= path= opts= dhcporserver notice"},
 		{"13", "nfsroot=srv:dir", "die"},
-		{"ours", "", ""}, {"ours", "root=LABEL=x netroot=LABEL=y", "die"}, {"ours", "root=gpt-auto", "die"}, {"ours", "root=tmpfs", "die"}, {"ours", "netroot=bogus", "die"},
+		{"ours", "", ""}, {"ours", "root=LABEL=x netroot=LABEL=y", "die"}, {"ours", "root=gpt-auto", "block dev=gpt-auto"}, {"kernel", "root=0x801", "block dev=0x801"}, {"kernel", "root=fd00", "block dev=fd00"}, {"kernel", "root=0", "die"}, {"kernel", "root=0x", "die"}, {"ours", "root=tmpfs", "die"}, {"ours", "netroot=bogus", "die"},
 	} {
 		r, err := ParseRoots(Parse(row.line, "test"))
 		got := showRoots(r)

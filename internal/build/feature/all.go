@@ -23,6 +23,7 @@ func All() []Info {
 		mdraid,
 		crypt,
 		multipath,
+		dmraid,
 		tpm2,
 		fsck,
 		bond,

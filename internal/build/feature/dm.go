@@ -2,7 +2,7 @@ package feature
 
 var dm = Info{
 	Name:    "dm",
-	Aliases: []string{"device-mapper", "dmraid"},
+	Aliases: []string{"device-mapper"},
 	About:   "device mapper: its modules and dmsetup",
 	When:    Named,
 	Needs:   []string{"base"},

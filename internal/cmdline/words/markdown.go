@@ -49,6 +49,6 @@ means yes whatever follows it. Yes or no: 0, no and off are no, everything else 
 	for _, k := range RootKinds() {
 		fmt.Fprintf(&b, "| %s | `%s` | %s |\n", k.Name, strings.Join(k.Forms, "` `"), k.Status.Text())
 	}
-	b.WriteString("\nzfs: is refused, with what to do instead; so are gpt-auto, fstab and tmpfs. `netroot=` takes the forms on the network.\n")
+	b.WriteString("\nzfs: is refused, with what to do instead; so are fstab and tmpfs. `netroot=` takes the forms on the network.\n")
 	return b.String()
 }

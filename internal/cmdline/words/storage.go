@@ -2,8 +2,6 @@ package words
 
 const s390 = "channel devices are of s390; this ramdisk is for amd64 and arm64"
 
-const dmraid = "dmraid is not used: mdadm assembles firmware RAID of Intel (rd.md.imsm) and DDF (rd.md.ddf)"
-
 var storageWords = []Def{
 	{Name: "rd.auto", Type: Bool, Default: "0", Stage: "pre-udev", From: "dracut", Meaning: "1: assemble every array, volume group and LUKS device that is found; 0: only what is named; not given: what nobody names only if the root is not there without it"},
 	{Name: "rd.lvm", Type: Bool, Default: "1", Stage: "pre-udev", From: "dracut", Meaning: "0: no volume group is activated"},
@@ -14,17 +12,18 @@ var storageWords = []Def{
 	{Name: "rd.md", Type: Bool, Default: "1", Stage: "pre-udev", From: "dracut", Meaning: "0: no array is assembled"},
 	{Name: "rd.md.uuid", Old: []string{"rd_MD_UUID"}, Type: Text, Repeat: true, Stage: "initqueue", From: "dracut", Meaning: "assemble only these arrays"},
 	{Name: "rd.md.imsm", Type: Bool, Default: "1", Stage: "initqueue", From: "dracut", Meaning: "0: no Intel firmware RAID"},
+	{Name: "IMSM_NO_PLATFORM", Type: Text, Stage: "initqueue", From: "mdadm", Meaning: "1: Intel firmware RAID also on a machine whose firmware knows nothing of it"},
 	{Name: "rd.md.ddf", Type: Bool, Default: "1", Stage: "initqueue", From: "dracut", Meaning: "0: no DDF firmware RAID"},
 	{Name: "rd.md.conf", Type: Bool, Default: "1", Stage: "initqueue", From: "dracut", Meaning: "0: mdadm.conf of the ramdisk is not used"},
 	{Name: "rd.md.waitclean", Type: Bool, Default: "0", Stage: "pre-pivot", From: "dracut", Meaning: "wait until a resync or recovery has ended"},
-	{Name: "rd.dm", Type: Bool, Default: "1", Stage: "pre-udev", Status: NoUse, From: "dracut", Meaning: "0: no firmware RAID by dmraid", Why: dmraid},
-	{Name: "rd.dm.uuid", Old: []string{"rd_DM_UUID"}, Type: Text, Repeat: true, Stage: "initqueue", Status: NoUse, From: "dracut", Meaning: "only these dmraid sets", Why: dmraid},
+	{Name: "rd.dm", Type: Bool, Default: "1", Stage: "pre-udev", From: "dracut", Meaning: "0: no firmware RAID by dmraid"},
+	{Name: "rd.dm.uuid", Old: []string{"rd_DM_UUID"}, Type: Text, Repeat: true, Stage: "initqueue", From: "dracut", Meaning: "activate only these sets of dmraid; the beginning of a name is enough"},
 	{Name: "rd.luks", Aliases: []string{"luks"}, Type: Bool, Default: "1", Stage: "pre-udev", From: "dracut, systemd", Meaning: "0: no LUKS device is opened"},
 	{Name: "rd.luks.uuid", Aliases: []string{"luks.uuid"}, Old: []string{"rd_LUKS_UUID"}, Type: Text, Repeat: true, Stage: "initqueue", From: "dracut, systemd", Meaning: "open only these LUKS devices; the beginning of a UUID is enough, `luks-` before it is allowed"},
 	{Name: "rd.luks.partuuid", Old: []string{"rd_LUKS_PARTUUID"}, Type: Text, Repeat: true, Stage: "initqueue", From: "dracut", Meaning: "the same by partition UUID"},
 	{Name: "rd.luks.serial", Old: []string{"rd_LUKS_SERIAL"}, Type: Text, Repeat: true, Stage: "initqueue", From: "dracut", Meaning: "the same by the disk's serial number"},
 	{Name: "rd.luks.name", Aliases: []string{"luks.name"}, Type: Form, Repeat: true, Stage: "initqueue", From: "systemd", Meaning: "`UUID=NAME`: open the device under this name"},
-	{Name: "rd.luks.data", Aliases: []string{"luks.data"}, Type: Form, Repeat: true, Stage: "initqueue", Status: NotYet, From: "systemd", Meaning: "`UUID=DEVICE`: data device of a detached header"},
+	{Name: "rd.luks.data", Aliases: []string{"luks.data"}, Type: Form, Repeat: true, Stage: "initqueue", From: "systemd", Meaning: "`UUID=DEVICE`: data device of a LUKS device whose header is elsewhere, where `rd.luks.options=UUID=header=PATH[:DEVICE]` says"},
 	{Name: "rd.luks.key", Aliases: []string{"luks.key"}, Type: Form, Repeat: true, Stage: "initqueue", From: "dracut, systemd", Meaning: "`PATH[:KEYDEV[:LUKSDEV]]`, or `UUID=PATH[:KEYDEV]` as in systemd: key file"},
 	{Name: "rd.luks.options", Aliases: []string{"luks.options"}, Type: Text, Repeat: true, Stage: "initqueue", From: "systemd", Meaning: "`[UUID=]OPTIONS` as in crypttab"},
 	{Name: "rd.luks.crypttab", Aliases: []string{"luks.crypttab"}, Type: Bool, Default: "1", Stage: "initqueue", From: "dracut, systemd", Meaning: "0: crypttab of the ramdisk is not used"},

@@ -28,6 +28,8 @@ type View struct {
 
 	Want    string // the device that is waited for, as root= names it
 	Found   string // its kernel name, "" if it is not there
+	Why     string // what is known about why it is not there
+	Auto    string // kernel name of the partition that root=gpt-auto means
 	Lacking bool   // Want or something that the command line names is not there
 	Settled bool   // all devices that there were have their drivers
 	Late    bool   // most of the wait is over: what can be had in part is taken
@@ -40,9 +42,10 @@ type View struct {
 type Step struct {
 	Key    string // the same for the same thing; it has the names of the devices as words
 	Why    string
-	Argv   []string // a program of the ramdisk
-	Unlock *Unlock  // or an encrypted device
-	Btrfs  string   // or a device that the kernel is told of
+	Argv   []string  // a program of the ramdisk
+	Unlock *Unlock   // or an encrypted device
+	Sets   *RAIDSets // or sets of firmware RAID
+	Btrfs  string    // or a device that the kernel is told of
 }
 
 // Assembler makes devices of one kind.
@@ -68,6 +71,7 @@ func list(c Config) []Assembler {
 	return []Assembler{
 		newMultipath(c),
 		newMD(c),
+		newDMRaid(c),
 		newLUKS(c),
 		newLVM(c),
 		newBtrfs(c),
@@ -104,6 +108,17 @@ func all(l cmdline.Line, keys ...string) []string {
 		}
 	}
 	return out
+}
+
+// naming are the words that name a device to be made.
+var naming = []string{
+	"rd.md.uuid", "rd_MD_UUID", "rd.lvm.vg", "rd_LVM_VG", "rd.lvm.lv", "rd_LVM_LV", "rd.dm.uuid", "rd_DM_UUID",
+	"rd.luks.uuid", "luks.uuid", "rd_LUKS_UUID", "rd.luks.name", "luks.name", "rd.luks.partuuid", "rd.luks.serial", "rd.luks.data", "luks.data",
+}
+
+// namesAnything says whether a line asks for devices to be assembled at all.
+func namesAnything(l cmdline.Line) bool {
+	return len(all(l, naming...)) > 0 || l.Bool(false, "rd.auto")
 }
 
 // digits is a UUID in any spelling, to compare.

@@ -76,11 +76,14 @@ type unlocked struct {
 // New makes the engine of a boot.
 func New(o Options) *Engine {
 	e := &Engine{Options: o, done: map[string]bool{}, seen: map[string]bool{}, unlock: make(chan unlocked)}
-	e.list = list(Config{Line: o.Line, Has: Has, Read: func(path string) string {
-		b, _ := os.ReadFile(path) // "" if it is not there
-		return string(b)
-	}})
+	e.list = list(Config{Line: o.Line, Has: Has, Read: read})
 	return e
+}
+
+// read is a file's text, "" if it is not there.
+func read(path string) string {
+	b, _ := os.ReadFile(path)
+	return string(b)
 }
 
 // Named says whether the line names devices to be assembled, which a boot then
@@ -188,14 +191,14 @@ func (e *Engine) view(form string, late bool) (string, device.Block, View) {
 	var path string
 	var b device.Block
 	found := ""
-	if form != "" {
+	if form != "" && form != cmdline.GPTAuto {
 		var ok bool
 		path, b, ok = e.Devices.Find(form)
 		if ok && (!b.On.RAID() || strings.HasPrefix(form, "/dev/")) {
 			found = filepath.Base(path)
 		}
 	}
-	return path, b, View{Blocks: e.Devices.Blocks(), Arrays: e.Devices.Arrays(), Mapped: e.Devices.MappedDevices(),
+	v := View{Blocks: e.Devices.Blocks(), Arrays: e.Devices.Arrays(), Mapped: e.Devices.MappedDevices(),
 		Want: form, Found: found, Settled: e.Devices.Settled(), Late: late, Resolve: func(path string) string {
 			real, err := filepath.EvalSymlinks(path)
 			if err != nil {
@@ -203,12 +206,16 @@ func (e *Engine) view(form string, late bool) (string, device.Block, View) {
 			}
 			return filepath.Base(real)
 		}}
+	if form == cmdline.GPTAuto {
+		path, b = v.findAuto(efiText(read(loaderVariable)))
+	}
+	return path, b, v
 }
 
 func (e *Engine) missing(v View) []string {
 	var out []string
 	if v.Want != "" && v.Found == "" {
-		out = append(out, v.Want)
+		out = append(out, strings.TrimSuffix(v.Want+": "+v.Why, ": "))
 	}
 	for _, a := range e.list {
 		out = append(out, a.Missing(v)...)
@@ -241,34 +248,11 @@ func (e *Engine) run(ctx context.Context, v View) (ran bool, err error) {
 			e.done[s.Key] = true
 			ran = true
 			e.Log.Infof("%s", s.Why)
-			switch {
-			case s.Unlock != nil:
-				e.busy++
-				go func() { // Wait receives it
-					e.unlock <- unlocked{s, e.open(ctx, s.Unlock)}
-				}()
-			case s.Btrfs != "":
-				e.Module("btrfs")
-				if _, err := sys.BtrfsScan(s.Btrfs); err != nil {
-					e.fail("%v", err)
+			if err := e.step(ctx, s); err != nil {
+				if ctx.Err() != nil {
+					return ran, ctx.Err()
 				}
-			default:
-				if s.Argv[0] == "lvm" {
-					e.Module("dm_mod")
-				}
-				if s.Argv[0] == "multipath" {
-					// It knows of disks only what udev's records say.
-					e.Module("dm_multipath")
-					if err := e.Devices.HandOver("/run/udev", console.Uptime()); err != nil {
-						e.Log.Warnf("%v", err)
-					}
-				}
-				if _, err := e.program(ctx, s.Argv, ""); err != nil {
-					if ctx.Err() != nil {
-						return ran, ctx.Err()
-					}
-					e.fail("%v", err)
-				}
+				e.fail("%v", err)
 			}
 		}
 		if ran {
@@ -280,6 +264,34 @@ func (e *Engine) run(ctx context.Context, v View) (ran bool, err error) {
 		}
 	}
 	return false, nil
+}
+
+// step does one thing. An unlock goes on by itself.
+func (e *Engine) step(ctx context.Context, s Step) error {
+	switch {
+	case s.Unlock != nil:
+		e.busy++
+		go func() { // Wait receives it
+			e.unlock <- unlocked{s, e.open(ctx, s.Unlock)}
+		}()
+		return nil
+	case s.Sets != nil:
+		return e.sets(ctx, s.Sets)
+	case s.Btrfs != "":
+		e.Module("btrfs")
+		_, err := sys.BtrfsScan(s.Btrfs)
+		return err
+	case s.Argv[0] == "lvm":
+		e.Module("dm_mod")
+	case s.Argv[0] == "multipath":
+		// It knows of disks only what udev's records say.
+		e.Module("dm_multipath")
+		if err := e.Devices.HandOver("/run/udev", console.Uptime()); err != nil {
+			e.Log.Warnf("%v", err)
+		}
+	}
+	_, err := e.program(ctx, s.Argv, "")
+	return err
 }
 
 // forget makes what was done with a device that went away a thing to do again.

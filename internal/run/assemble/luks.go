@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"bareroot/internal/cmdline"
 	"bareroot/internal/run/device"
 )
 
@@ -16,6 +15,7 @@ type luks struct {
 	words    []luksWord
 	table    []Entry
 	options  []idValue // rd.luks.options
+	data     []idValue // rd.luks.data
 	keys     []idValue // rd.luks.key
 	discards []string  // rd.luks.allow-discards: UUIDs, "" all
 	keyWait  int
@@ -29,6 +29,7 @@ type luksWord struct {
 	uuid   string // digits, or the first of them
 	form   string // or in another way
 	serial string
+	data   string // device with the data, apart from the header; or "" for the one with the header
 	name   string // "" is luks-UUID
 }
 
@@ -61,6 +62,10 @@ func newLUKS(c Config) Assembler {
 			m.options = append(m.options, splitID(v))
 		case "rd.luks.key", "luks.key":
 			m.keys = append(m.keys, splitID(v))
+		case "rd.luks.data", "luks.data":
+			if d := splitID(v); d.uuid != "" && d.value != "" {
+				m.data = append(m.data, d)
+			}
 		case "rd.luks.allow-discards":
 			switch v {
 			case "0", "no", "off":
@@ -71,10 +76,37 @@ func newLUKS(c Config) Assembler {
 			}
 		}
 	}
+	for _, d := range m.data {
+		i := slices.IndexFunc(m.words, func(w luksWord) bool { return w.uuid != "" && strings.HasPrefix(d.uuid, w.uuid) })
+		if i < 0 {
+			i = len(m.words)
+			m.words = append(m.words, luksWord{word: "rd.luks.data=" + dashed(d.uuid) + "=" + d.value})
+		}
+		m.words[i].uuid, m.words[i].data = d.uuid, d.value
+	}
 	if l.Bool(true, "rd.luks.crypttab", "luks.crypttab") {
-		m.table = ParseCrypttab(c.Read("/etc/crypttab"))
+		for _, e := range ParseCrypttab(c.Read("/etc/crypttab")) {
+			if !readOptions(e.Options).NotHere {
+				m.table = append(m.table, e)
+			}
+		}
 	}
 	return m
+}
+
+// dashed is the usual spelling of a UUID's digits.
+func dashed(digits string) string {
+	return digits[:8] + "-" + digits[8:12] + "-" + digits[12:16] + "-" + digits[16:20] + "-" + digits[20:]
+}
+
+// names says whether a line of the table names b: by its device, which must
+// be encrypted unless the line says how to do without a header on it.
+func (e Entry) names(v View, b *device.Block) bool {
+	if !v.is(b, e.Device) {
+		return false
+	}
+	o := readOptions(e.Options)
+	return b.FS == "crypto_LUKS" || o.Plain || o.Header != ""
 }
 
 // splitID reads [UUID=]VALUE: 32 digits before the sign are a UUID.
@@ -86,51 +118,59 @@ func splitID(s string) idValue {
 	return idValue{"", s}
 }
 
-// Unlock is how one device is opened.
-type Unlock struct {
-	Device, Name, UUID string
-	Args               []string // cryptsetup's, further
-	Keys               []KeyFile
-	KeyWait            int  // seconds for the devices that keys are on
-	NoFail             bool // the boot goes on without
-	Tries              int
-	Timeout            int // seconds for the passphrase, 0 for ever
-	Notes              []string
+// target is a device that is to be opened.
+type target struct {
+	name  string
+	uuid  string // digits
+	table *Entry // its line of the table
+	apart bool   // its header is elsewhere
 }
 
 // pick decides whether b is opened, and as what.
-func (m *luks) pick(v View, b *device.Block) (name string, table *Entry, ok bool) {
-	if b.FS != "crypto_LUKS" || m.off {
-		return "", nil, false
+func (m *luks) pick(v View, b *device.Block) (t target, ok bool) {
+	if m.off {
+		return t, false
 	}
-	name = "luks-" + b.UUID
+	t.name, t.uuid = "luks-"+b.UUID, digits(b.UUID)
 	for i, e := range m.table {
-		if v.is(b, e.Device) {
-			table = &m.table[i]
-			name = e.Name
+		if e.names(v, b) {
+			t.table, t.name = &m.table[i], e.Name
 		}
 	}
 	for _, w := range m.words {
-		if w.fits(v, b) {
-			if w.name != "" {
-				name = w.name
-			}
-			return name, table, true
+		if !w.fits(v, b) {
+			continue
 		}
+		if w.data != "" {
+			t = target{name: "luks-" + dashed(w.uuid), uuid: w.uuid, apart: true}
+		}
+		if w.name != "" {
+			t.name = w.name
+		}
+		return t, true
 	}
 	switch {
-	case table != nil:
-		return name, table, !readOptions(table.Options).NoAuto || m.unnamed(v)
-	case v.Want == "/dev/mapper/"+name && !m.never:
-		return name, nil, true
+	case t.table != nil:
+		return t, !readOptions(t.table.Options).NoAuto || m.unnamed(v)
+	case b.FS != "crypto_LUKS":
+		return t, false
+	case v.Want == "/dev/mapper/"+t.name && !m.never:
+		return t, true
+	case v.Auto == b.Name && !m.never:
+		t.name = autoTitle
+		return t, true
 	case len(m.words) > 0 || len(m.table) > 0:
-		return "", nil, false
+		return t, false
 	}
-	return name, nil, m.unnamed(v)
+	return t, m.unnamed(v)
 }
 
 func (w luksWord) fits(v View, b *device.Block) bool {
 	switch {
+	case w.data != "":
+		return v.is(b, w.data)
+	case b.FS != "crypto_LUKS":
+		return false
 	case w.form != "":
 		return v.is(b, w.form)
 	case w.serial != "":
@@ -141,67 +181,21 @@ func (w luksWord) fits(v View, b *device.Block) bool {
 	return w.uuid != "" && strings.HasPrefix(digits(b.UUID), w.uuid)
 }
 
-// unlock says how b is opened.
-func (m *luks) unlock(b *device.Block, name string, table *Entry) Unlock {
-	u := Unlock{Device: "/dev/" + b.Name, Name: name, UUID: b.UUID, KeyWait: m.keyWait}
-	mine := func(uuid string) bool { return uuid == "" || uuid == digits(b.UUID) }
-	var opts []string
-	if table != nil {
-		opts = table.Options
-	}
-	for _, o := range m.options {
-		if mine(o.uuid) {
-			opts = append(opts[:len(opts):len(opts)], splitOptions(o.value)...)
-		}
-	}
-	o := readOptions(opts)
-	u.Args, u.NoFail, u.Timeout, u.Notes = o.Args, o.NoFail, o.Timeout, o.Unknown
-	if u.Timeout == 0 {
-		u.Timeout = m.timeout
-	}
-	if u.Tries = o.Tries; u.Tries <= 0 {
-		u.Tries = tries
-	}
-	for _, d := range m.discards {
-		if (d == "" || strings.HasPrefix(digits(b.UUID), d)) && !slices.Contains(u.Args, "--allow-discards") {
-			u.Args = append(u.Args, "--allow-discards")
-		}
-	}
-	for _, k := range m.keys {
-		if !mine(k.uuid) {
-			continue
-		}
-		// dracut's PATH:KEYDEV:LUKSDEV, the last of which names the device.
-		path, rest, _ := strings.Cut(k.value, ":")
-		dev, target, named := strings.Cut(rest, ":")
-		if named && !strings.HasPrefix(digits(b.UUID), digits(strings.TrimPrefix(strings.TrimPrefix(target, "UUID="), "luks-"))) && target != "/dev/"+b.Name {
-			continue
-		}
-		u.Keys = append(u.Keys, KeyFile{Path: path, Device: dev, Offset: o.Offset, Size: o.Size})
-	}
-	if table != nil && table.Key != "" {
-		k := parseKey(table.Key)
-		k.Offset, k.Size = o.Offset, o.Size
-		u.Keys = append(u.Keys, k)
-	}
-	return u
-}
-
 func (m *luks) Plan(v View) []Step {
 	if !m.has {
 		return nil
 	}
 	var out []Step
 	for _, b := range v.Blocks {
-		name, table, ok := m.pick(v, b)
+		t, ok := m.pick(v, b)
 		if !ok {
 			continue
 		}
-		if _, open := v.mapped(name); open || v.under(b.Name) {
+		if _, open := v.mapped(t.name); open || v.under(b.Name) {
 			continue
 		}
-		u := m.unlock(b, name, table)
-		out = append(out, Step{Key: "luks " + b.Name, Why: fmt.Sprintf("open %s as %s", b.Name, name), Unlock: &u})
+		u := m.unlock(b, t)
+		out = append(out, Step{Key: "luks " + b.Name, Why: fmt.Sprintf("open %s as %s", b.Name, t.name), Unlock: &u})
 	}
 	return out
 }
@@ -232,7 +226,7 @@ func (m *luks) Missing(v View) []string {
 	}
 	find := func(fits func(*device.Block) bool) (*device.Block, bool) {
 		for _, b := range v.Blocks {
-			if b.FS == "crypto_LUKS" && fits(b) {
+			if fits(b) {
 				return b, true
 			}
 		}
@@ -250,7 +244,7 @@ func (m *luks) Missing(v View) []string {
 			continue
 		}
 		what := "crypttab: " + e.Name
-		if b, ok := find(func(b *device.Block) bool { return v.is(b, e.Device) }); ok {
+		if b, ok := find(func(b *device.Block) bool { return e.names(v, b) }); ok {
 			state(what, b)
 		} else {
 			out = append(out, what+": no encrypted device "+e.Device+" seen")
@@ -262,10 +256,10 @@ func (m *luks) Missing(v View) []string {
 func (m *luks) Left(v View) []string {
 	var out []string
 	for _, b := range v.Blocks {
-		if b.FS != "crypto_LUKS" || opened(v, b) {
+		_, ok := m.pick(v, b)
+		if b.FS != "crypto_LUKS" && !ok || opened(v, b) {
 			continue
 		}
-		_, _, ok := m.pick(v, b)
 		switch {
 		case m.off:
 			out = append(out, b.Name+" is encrypted, but rd.luks=0")
@@ -278,16 +272,4 @@ func (m *luks) Left(v View) []string {
 		}
 	}
 	return out
-}
-
-// namesAnything says whether a line asks for devices to be assembled at all.
-func namesAnything(l cmdline.Line) bool {
-	for _, w := range l {
-		for _, p := range []string{"rd.md.uuid", "rd.lvm.vg", "rd.lvm.lv", "rd.luks.uuid", "rd.luks.name", "rd.luks.partuuid", "rd.luks.serial"} {
-			if w.Key == p {
-				return true
-			}
-		}
-	}
-	return l.Bool(false, "rd.auto")
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"bareroot/internal/cmdline"
 	"bareroot/internal/run/device"
 )
 
@@ -175,6 +176,18 @@ func (m *md) Left(v View) []string {
 	slices.Sort(out)
 	return slices.Compact(out)
 }
+
+// mdadmFor is what the command line puts into mdadm's environment: it takes
+// Intel's arrays only on a machine with Intel's firmware unless it is told so.
+func mdadmFor(l cmdline.Line) []string {
+	if v, ok := l.Get(noPlatform); ok {
+		return []string{noPlatform + "=" + v}
+	}
+	return nil
+}
+
+// noPlatform is mdadm(8)'s own name for it.
+const noPlatform = "IMSM_NO_PLATFORM"
 
 // lacks is the reason when a program is not in the ramdisk.
 func lacks(program, feature string) string {

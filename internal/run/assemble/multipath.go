@@ -72,11 +72,16 @@ func (m *multipath) Plan(v View) []Step {
 	for _, d := range v.Mapped {
 		// The kernel looks for no partitions on mapped devices.
 		if m.kpartx && strings.HasPrefix(d.UUID, "mpath-") {
-			out = append(out, Step{Key: "partitions of " + d.Name, Why: "partitions of " + d.Title,
-				Argv: []string{"kpartx", "-a", "-n", "-p", "-part", "/dev/mapper/" + d.Title}})
+			out = append(out, partitions(d))
 		}
 	}
 	return out
+}
+
+// partitions makes the devices of the partitions on a mapped device.
+func partitions(d device.Mapped) Step {
+	return Step{Key: "partitions of " + d.Name, Why: "partitions of " + d.Title,
+		Argv: []string{"kpartx", "-a", "-n", "-p", "-part", "/dev/mapper/" + d.Title}}
 }
 
 // Missing holds the boot back while a disk with several paths is not joined.

@@ -61,7 +61,7 @@ func (e *Engine) program(ctx context.Context, argv []string, input string) ([]st
 	ctx, cancel := context.WithTimeoutCause(ctx, runBound, fmt.Errorf("it took longer than %s", runBound))
 	defer cancel()
 	env := append(console.Environment(), "DM_DISABLE_UDEV=1", "MDADM_NO_UDEV=1")
-	env = append(env, lvmFor(e.Line)...)
+	env = append(append(env, lvmFor(e.Line)...), mdadmFor(e.Line)...)
 	return run(ctx, e.Runner, e.Log, path, argv, env, input)
 }
 

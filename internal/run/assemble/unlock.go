@@ -4,17 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
-	"bareroot/internal/sys"
+	"bareroot/internal/run/device"
 )
-
-// keyDir is where a device with a key is mounted while it is read.
-const keyDir = "/run/bareroot/key"
 
 // errNoKey ends the boot's wait: nobody knows the passphrase.
 var errNoKey = errors.New("no key or passphrase fits")
@@ -41,51 +37,115 @@ func (e *Engine) unlocked(u unlocked) error {
 	return nil
 }
 
-// open opens a device by the first of key file, token, known passphrase and
-// asked passphrase that does.
+// open opens a device by the first of key file, key script, token, known
+// passphrase and asked passphrase that does.
 func (e *Engine) open(ctx context.Context, u *Unlock) error {
 	e.Module("dm_mod")
 	e.Module("dm_crypt")
 	for _, n := range u.Notes {
 		e.Log.Warnf("%s: option %q is not carried out here", u.Name, n)
 	}
-	base := append([]string{"cryptsetup", "open", "--type", "luks"}, u.Args...)
-	try := func(input string, more ...string) error {
-		_, err := e.program(ctx, append(append(base[:len(base):len(base)], more...), u.Device, u.Name), input)
-		return err
+	if u.NoHeader {
+		return fmt.Errorf("open %s: its header is elsewhere (rd.luks.data) and rd.luks.options=UUID=header=PATH does not say where", u.Device)
 	}
-	for _, k := range u.Keys {
-		err := e.byFile(ctx, u, k, try)
+	o := opener{e, u, []string{"cryptsetup", "open", "--type", "luks"}}
+	if u.Plain {
+		o.base[3] = "plain"
+	}
+	o.base = append(o.base, u.Args...)
+	header := u.Device
+	if u.Header.Path != "" {
+		path, done, err := o.reach(ctx, u.Header, "header")
+		if err != nil {
+			return fmt.Errorf("open %s: its header %s: %w", u.Device, u.Header.Path, err)
+		}
+		defer done()
+		header = path
+		o.base = append(o.base, "--header", path)
+	}
+	for _, k := range u.keys() {
+		err := o.byFile(ctx, k)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
 		e.Log.Warnf("%s: key file %s: %v", u.Name, k.Path, err)
 	}
-	if tokens(u.Device) {
-		err := try("", "--token-only")
+	if u.Script != "" {
+		err := o.byScript(ctx)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		e.Log.Warnf("%s: key script %s: %v", u.Name, u.Script, err)
+	}
+	if !u.Plain && tokens(header) {
+		err := o.try(ctx, "", "--token-only")
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
 		e.Log.Warnf("%s: by token: %v", u.Name, err)
 	}
-	pass := func(s string) error { return try(s, "--tries", "1", "--key-file", "-") }
 	e.one.Lock()
 	defer e.one.Unlock()
-	for _, s := range e.opened {
-		if err := pass(s); err == nil || ctx.Err() != nil {
+	known := e.opened
+	if u.Empty {
+		known = append([]string{""}, known...)
+	}
+	for _, s := range known {
+		if err := o.pass(ctx, s); err == nil || ctx.Err() != nil {
 			return err
 		}
 	}
-	s, err := e.byPassphrase(ctx, u, pass)
+	s, err := o.ask(ctx)
 	if err == nil {
 		e.opened = append(e.opened, s)
 	}
 	return err
 }
 
-func (e *Engine) byPassphrase(ctx context.Context, u *Unlock, pass func(string) error) (string, error) {
-	if e.Asker == nil {
+// opener is one device being opened.
+type opener struct {
+	*Engine
+	u    *Unlock
+	base []string // cryptsetup's arguments
+}
+
+// try runs cryptsetup once. Any key opens a device without a header: there,
+// what is on it tells whether it was the right one.
+func (o *opener) try(ctx context.Context, input string, more ...string) error {
+	if _, err := o.program(ctx, append(append(o.base[:len(o.base):len(o.base)], more...), o.u.Device, o.u.Name), input); err != nil || !o.u.Plain {
+		return err
+	}
+	f, err := os.Open(filepath.Join("/dev/mapper", o.u.Name))
+	if err != nil {
+		return err
+	}
+	size, _ := f.Seek(0, io.SeekEnd) // 0 looks at less
+	on := device.Identify(f, size)
+	f.Close()
+	if on.FS != "" {
+		return nil
+	}
+	if _, err := o.program(ctx, []string{"cryptsetup", "close", o.u.Name}, ""); err != nil {
+		return err
+	}
+	return &exit{wrongKey, "nothing that is known is on it with this key"}
+}
+
+// wrongKey is cryptsetup's exit code for a key that does not fit.
+const wrongKey = 2
+
+func (o *opener) pass(ctx context.Context, s string) error {
+	return o.try(ctx, s, "--tries", "1", "--key-file", "-")
+}
+
+func (o *opener) ask(ctx context.Context) (string, error) {
+	u := o.u
+	if o.Asker == nil || u.NoAsk {
 		return "", fmt.Errorf("open %s: %w, and there is nobody to ask", u.Device, errNoKey)
+	}
+	of := ""
+	if u.Tries > 0 {
+		of = fmt.Sprintf(" of %d", u.Tries)
 	}
 	prompt := fmt.Sprintf("Passphrase for %s (%s)", u.Device, u.Name)
 	for n := 1; ; n++ {
@@ -93,18 +153,21 @@ func (e *Engine) byPassphrase(ctx context.Context, u *Unlock, pass func(string) 
 		if u.Timeout > 0 {
 			ask, cancel = context.WithTimeout(ctx, time.Duration(u.Timeout)*time.Second)
 		}
-		e.pause.begin()
-		s, err := e.Asker.Ask(ask, prompt)
-		e.pause.end()
+		o.pause.begin()
+		s, err := o.Asker.Ask(ask, prompt)
+		o.pause.end()
 		cancel()
-		if err != nil {
-			if ctx.Err() != nil {
-				return "", ctx.Err()
-			}
+		switch {
+		case err == nil:
+		case ctx.Err() != nil:
+			return "", ctx.Err()
+		case errors.Is(err, context.DeadlineExceeded):
+			return "", fmt.Errorf("open %s: %w: nobody answered within %d s", u.Device, errNoKey, u.Timeout)
+		default:
 			return "", fmt.Errorf("open %s: %w: %w", u.Device, errNoKey, err)
 		}
-		e.Asker.Tell("trying it")
-		err = pass(s)
+		o.Asker.Tell("trying it")
+		err = o.pass(ctx, s)
 		if err == nil {
 			return s, nil
 		}
@@ -112,75 +175,13 @@ func (e *Engine) byPassphrase(ctx context.Context, u *Unlock, pass func(string) 
 			return "", ctx.Err()
 		}
 		var x *exit
-		if !errors.As(err, &x) || x.code != 2 { // 2 is a wrong passphrase
+		if !errors.As(err, &x) || x.code != wrongKey {
 			return "", fmt.Errorf("open %s: %w", u.Device, err)
 		}
-		e.Log.Warnf("%s: the passphrase is wrong (%d of %d)", u.Name, n, u.Tries)
-		if n >= u.Tries {
+		o.Log.Warnf("%s: the passphrase is wrong (%d%s)", u.Name, n, of)
+		if u.Tries > 0 && n >= u.Tries {
 			return "", fmt.Errorf("open %s: %w after %d tries", u.Device, errNoKey, n)
 		}
-		prompt = fmt.Sprintf("That is not it. Passphrase for %s (%s), try %d of %d", u.Device, u.Name, n+1, u.Tries)
+		prompt = fmt.Sprintf("That is not it. Passphrase for %s (%s), try %d%s", u.Device, u.Name, n+1, of)
 	}
-}
-
-// byFile opens with a key file, which may be on a device of its own.
-func (e *Engine) byFile(ctx context.Context, u *Unlock, k KeyFile, try func(string, ...string) error) error {
-	path := k.Path
-	switch {
-	case k.Device != "":
-		dev, fs, err := e.await(ctx, k.Device, u.KeyWait)
-		if err != nil {
-			return err
-		}
-		e.Module(fs)
-		if err := sys.Mount(dev, keyDir, fs, "ro,nosuid,nodev,noexec"); err != nil {
-			return err
-		}
-		defer func() { _ = sys.Unmount(keyDir) }()
-		path = filepath.Join(keyDir, filepath.Join("/", path))
-	case strings.HasPrefix(path, "/dev/"):
-		if _, _, err := e.await(ctx, path, u.KeyWait); err != nil {
-			return err
-		}
-	}
-	if _, err := os.Stat(path); err != nil {
-		return fmt.Errorf("read key: %w", err)
-	}
-	args := []string{"--key-file", path}
-	if k.Offset > 0 {
-		args = append(args, "--keyfile-offset", strconv.FormatInt(k.Offset, 10))
-	}
-	if k.Size > 0 {
-		args = append(args, "--keyfile-size", strconv.FormatInt(k.Size, 10))
-	}
-	return try("", args...)
-}
-
-// await waits for a device that holds a key.
-func (e *Engine) await(ctx context.Context, form string, seconds int) (path, fs string, err error) {
-	t := time.NewTimer(time.Duration(seconds) * time.Second)
-	defer t.Stop()
-	for {
-		changed := e.Devices.Changed()
-		if p, b, ok := e.Devices.Find(form); ok {
-			return p, b.FS, nil
-		}
-		select {
-		case <-changed:
-		case <-t.C:
-			return "", "", fmt.Errorf("the device %s with the key is not there within %d s (rd.luks.key.tout)", form, seconds)
-		case <-ctx.Done():
-			return "", "", ctx.Err()
-		}
-	}
-}
-
-// tokens says whether a LUKS2 header describes tokens.
-func tokens(dev string) bool {
-	f, err := os.Open(dev)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	return hasTokens(f)
 }

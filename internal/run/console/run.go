@@ -21,6 +21,9 @@ type Command struct {
 	Input string   // what it reads from standard input
 	// Line gets each line that it writes, from one goroutine.
 	Line func(text string)
+	// Output, if there is one, gets its standard output as it is; Line then
+	// gets standard error only. Nothing is written to it after Run returned.
+	Output io.Writer
 }
 
 // Run starts c in a session of its own and waits for its end. At the end of
@@ -47,9 +50,21 @@ func (r *Reaper) Run(ctx context.Context, c Command) (syscall.WaitStatus, error)
 	if env == nil {
 		env = Environment()
 	}
-	pid, done, err := r.start(c.Argv, env, &syscall.SysProcAttr{Setsid: true}, in, write, write)
+	give, finish, err := output(c.Output, write)
+	if err != nil {
+		in.Close()
+		feed.Close()
+		out.Close()
+		write.Close()
+		return 0, fmt.Errorf("run %s: %w", c.Argv[0], err)
+	}
+	defer finish()
+	pid, done, err := r.start(c.Argv, env, &syscall.SysProcAttr{Setsid: true}, in, give, write)
 	in.Close()
 	write.Close()
+	if give != write {
+		give.Close()
+	}
 	if err != nil {
 		feed.Close()
 		out.Close()
@@ -75,6 +90,28 @@ func (r *Reaper) Run(ctx context.Context, c Command) (syscall.WaitStatus, error)
 	// Its last words are in the pipe; a daemon may hold the pipe for ever.
 	waitFor(read, 200*time.Millisecond)
 	return ws, nil
+}
+
+// output is what a program has as standard output: shared, or a pipe to w.
+// finish ends the reading of it.
+func output(w io.Writer, shared *os.File) (give *os.File, finish func(), err error) {
+	if w == nil {
+		return shared, func() {}, nil
+	}
+	take, give, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		_, _ = io.Copy(w, take)
+	}()
+	return give, func() {
+		waitFor(read, 200*time.Millisecond) // a daemon may hold the pipe for ever
+		take.Close()
+		<-read
+	}, nil
 }
 
 // waitFor says whether c gave something, or was closed, within limit.

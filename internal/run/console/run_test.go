@@ -36,6 +36,20 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestRunOutput: standard output as it is, apart from what is said.
+func TestRunOutput(t *testing.T) {
+	r := NewReaper()
+	var out, said strings.Builder
+	ws, err := r.Run(t.Context(), Command{Argv: []string{"/bin/sh", "-c", "echo hint >&2; printf 'a\\n\\000b\\n'; sleep 1000 & exit 2"}, Output: &out, Line: func(s string) { said.WriteString(s) }})
+	if err != nil || ws.ExitStatus() != 2 || out.String() != "a\n\x00b\n" {
+		t.Errorf("%v, exit %d, %q", err, ws.ExitStatus(), out.String())
+	}
+	r.Stop()
+	if said.String() != "hint" {
+		t.Errorf("it said %q", said.String())
+	}
+}
+
 // A daemon that keeps the pipe does not hold up Run; its words still come.
 func TestRunDaemon(t *testing.T) {
 	r := NewReaper()

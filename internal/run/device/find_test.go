@@ -30,7 +30,7 @@ func TestFindForms(t *testing.T) {
 		"LABEL=my root": "sda2", `LABEL=my\x20root`: "sda2", `LABEL="my root"`: "sda2", "LABEL=My root": "", "LABEL=": "",
 		"UUID=1234-abcd": "sda2", "UUID=1234-ABCD": "sda2", "PARTUUID=AAAA-02": "sda2", "PARTLABEL=Root Part": "sda2",
 		"PARTUUID=aaaa-01/PARTNROFF=1": "sda2", "PARTUUID=aaaa-02/PARTNROFF=-1": "sda1", "PARTUUID=aaaa-01/PARTNROFF=5": "", "PARTUUID=aaaa-01/PARTNROFF=x": "", "PARTUUID=none/PARTNROFF=1": "",
-		"8:2": "sda2", "8:99": "", "0802": "sda2", "802": "sda2", "259:300": "nvme300n1", "11032c": "nvme300n1", "zz": "", "8:": "",
+		"8:2": "sda2", "8:99": "", "0802": "sda2", "802": "sda2", "0x802": "sda2", "259:300": "nvme300n1", "11032c": "nvme300n1", "zz": "", "8:": "",
 	} {
 		path, b, ok := m.Find(form)
 		if ok != (want != "") || ok && (b.Name != want || filepath.Base(path) != want) {

@@ -215,7 +215,7 @@ func number(form string) string {
 		}
 		return fmt.Sprintf("%d:%d", a, b)
 	}
-	n, err := strconv.ParseUint(form, 16, 32)
+	n, err := strconv.ParseUint(strings.TrimPrefix(strings.ToLower(form), "0x"), 16, 32)
 	if err != nil || n == 0 {
 		return ""
 	}

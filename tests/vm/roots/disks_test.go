@@ -18,6 +18,7 @@ const stand = `
 for b in /sys/block/md* /sys/block/dm-*; do
   [ -e $b ] || continue
   echo STACK ${b##*/} $(cat $b/dm/name $b/md/level $b/md/degraded 2>/dev/null) on $(ls $b/slaves)
+  echo MORE ${b##*/} $(cat $b/dm/uuid $b/md/metadata_version $b/md/sync_action 2>/dev/null)
 done
 ls -l /dev/mapper
 grep DM_ /run/udev/data/*
@@ -27,6 +28,8 @@ cat /proc/mounts`
 const (
 	arrayUUID = "aaaaaaaa:bbbbbbbb:cccccccc:dddddddd"
 	luksUUID  = "11111111-2222-4333-8444-555555555555"
+	oldUUID   = "01234567:89abcdef:01234567:89abcdef"
+	syncUUID  = "cccccccc:bbbbbbbb:cccccccc:dddddddd"
 	partUUID  = "33333333-2222-4333-8444-555555555555"
 )
 
@@ -37,6 +40,45 @@ var made = []struct {
 	size   int64
 	script string
 }{
+	// Intel's metadata needs disks with serial numbers, and a machine that has
+	// no Intel firmware.
+	{"scsi:imsm1 scsi:imsm2", 96 * mib, `
+export IMSM_NO_PLATFORM=1
+mdadm --create /dev/md/imsm --run --metadata=imsm --raid-devices=2 $imsm1 $imsm2
+mdadm --create /dev/md/ivol --run --level=1 --raid-devices=2 --size=60M /dev/md/imsm
+mkfs.ext4 -q -L imsmroot /dev/md/ivol
+fill /dev/md/ivol
+mdadm --wait-clean --scan || true
+mdadm --stop /dev/md/ivol
+mdadm --stop /dev/md/imsm`},
+	// The oldest superblock, at the end, with a filesystem that shows on each member.
+	{"scsi:old1 scsi:old2", 64 * mib, `
+mdadm --create /dev/md2 --run --level=1 --raid-devices=2 --metadata=0.90 --uuid=` + oldUUID + ` $old1 $old2
+mkfs.ext4 -q -L oldroot /dev/md2
+fill /dev/md2
+mdadm --stop /dev/md2`},
+	// An array that is not synchronised when it is stopped.
+	{"scsi:sync1 scsi:sync2", 1536 * mib, `
+echo 1 >/proc/sys/dev/raid/speed_limit_min
+echo 1 >/proc/sys/dev/raid/speed_limit_max
+mdadm --create /dev/md3 --run --level=1 --raid-devices=2 --metadata=1.2 --bitmap=none --homehost=other --name=sync --uuid=` + syncUUID + ` $sync1 $sync2
+mkfs.ext4 -q -L syncroot -E lazy_itable_init=1 /dev/md3
+fill /dev/md3
+mdadm --stop /dev/md3`},
+	{"scsi:fast1 scsi:fast2", 96 * mib, `
+lvm vgcreate -q fast $fast1 $fast2
+lvm lvcreate -q -y -L 64M -n root fast $fast1
+lvm lvcreate -q -y --type cache-pool -L 32M -n pool fast $fast2
+lvm lvconvert -q -y --type cache --cachepool pool fast/root
+mkfs.ext4 -q -L cacheroot /dev/fast/root
+fill /dev/fast/root
+lvm vgchange -q -an fast`},
+	{"scsi:leg1 scsi:leg2", 96 * mib, `
+lvm vgcreate -q legs $leg1 $leg2
+lvm lvcreate -q -y --type raid1 -m 1 -L 64M -n root legs
+mkfs.ext4 -q -L legsroot /dev/legs/root
+fill /dev/legs/root
+lvm vgchange -q -an legs`},
 	{"stack1 stack2", 96 * mib, `
 mdadm --create /dev/md0 --run --level=1 --raid-devices=2 --metadata=1.2 --homehost=other --name=stack --uuid=` + arrayUUID + ` $stack1 $stack2
 crypt_format /dev/md0 ` + luksUUID + `
@@ -92,31 +134,39 @@ fill /dev/mapper/plain
 cryptsetup close plain`},
 }
 
-// makeDisks makes those of the named groups, or all.
+// makeDisks makes those of the named groups.
 func makeDisks(t *testing.T, groups ...string) map[string]qemu.Disk {
 	t.Helper()
 	script := `
 export MDADM_NO_UDEV=1 DM_DISABLE_UDEV=1
-for m in raid1 dm_crypt dm_mod xts btrfs xfs dm_thin_pool; do modprobe $m; done
+for m in raid1 dm_crypt dm_mod xts btrfs xfs dm_thin_pool dm_cache dm_cache_smq dm_raid; do modprobe $m; done
 mkdir /new
+# SCSI disks come in any order; each is called by its serial number.
+for b in /sys/block/sd*; do eval "$(tail -c +5 $b/device/vpd_pg80 | tr -d ' \0')=/dev/${b##*/}"; done
 fill() { mount $2 $1 /new; cp -a /marker/. /new; umount /new; }
 crypt_format() { printf secret | cryptsetup luksFormat --batch-mode --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --uuid $2 --key-file - $1; }
 `
 	out := map[string]qemu.Disk{}
 	var list []qemu.Disk
+	virtio := 0
 	for _, m := range made {
-		if len(groups) > 0 && !slices.Contains(groups, m.names) {
+		if !slices.Contains(groups, strings.ReplaceAll(m.names, "scsi:", "")) {
 			continue
 		}
 		for _, name := range strings.Fields(m.names) {
 			d := qemu.Disk{Path: vmtest.BlankDisk(t, m.size)}
-			script += name + "=/dev/vd" + string(rune('a'+len(list))) + "\n"
+			if n, ok := strings.CutPrefix(name, "scsi:"); ok {
+				name, d.Bus, d.Serial = n, "scsi", n
+			} else {
+				script += name + "=/dev/vd" + string(rune('a'+virtio)) + "\n"
+				virtio++
+			}
 			out[name] = d
 			list = append(list, d)
 		}
 		script += m.script + "\n"
 	}
-	vmtest.Prepare(t, []string{"mdadm", "mdmon", "cryptsetup", "lvm", "mkfs.ext4", "mkfs.btrfs", "btrfs", "mkfs.xfs", "thin_check", "sfdisk"}, stand, script, list...)
+	vmtest.Prepare(t, []string{"mdadm", "mdmon", "cryptsetup", "lvm", "mkfs.ext4", "mkfs.btrfs", "btrfs", "mkfs.xfs", "thin_check", "cache_check", "sfdisk"}, stand, script, list...)
 	return out
 }
 

@@ -6,6 +6,7 @@ package roots
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
@@ -56,7 +57,7 @@ func TestStack(t *testing.T) {
 // TestStacks are roots on devices that are made of others.
 func TestStacks(t *testing.T) {
 	vmtest.AllOnly(t)
-	d := makeDisks(t)
+	d := makeDisks(t, "xfs", "thin", "ddf1 ddf2", "end1 end2", "log1 log2", "pool1 pool2", "key1")
 	// Nothing on the command line but the root: what it needs is found.
 	for _, c := range []struct{ name, words, want string }{
 		{"xfs", "root=LABEL=xroot", `/dev/vda xfs rw`},
@@ -103,4 +104,19 @@ func pick(d map[string]qemu.Disk, names string) []qemu.Disk {
 		out = append(out, d[n])
 	}
 	return out
+}
+
+// all is every match of a pattern on the console so far.
+func all(v *vmtest.VM, pattern string) []string {
+	return regexp.MustCompile(pattern).FindAllString(v.Text(), -1)
+}
+
+// expectAll wants each of these on the console, in any order.
+func expectAll(t *testing.T, v *vmtest.VM, patterns ...string) {
+	t.Helper()
+	for _, p := range patterns {
+		if len(all(v, p)) == 0 {
+			t.Errorf("not on the console: %s\n%s", p, v.Text())
+		}
+	}
 }
