@@ -362,6 +362,22 @@ func (m *Machine) SetLink(ctx context.Context, i int, up bool) error {
 	return m.command(ctx, "set_link", map[string]any{"name": fmt.Sprintf("net%d", i), "up": up})
 }
 
+// PressKeys types on the machine's keyboard, one key after the other, by QEMU's
+// names (QKeyCode: a, 1, ret), which are those of a US keyboard; "shift-a" are
+// two keys at once.
+func (m *Machine) PressKeys(ctx context.Context, keys ...string) error {
+	for _, k := range keys {
+		var codes []map[string]string
+		for _, c := range strings.Split(k, "-") {
+			codes = append(codes, map[string]string{"type": "qcode", "data": c})
+		}
+		if err := m.command(ctx, "send-key", map[string]any{"keys": codes}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (m *Machine) command(ctx context.Context, name string, arguments any) error {
 	m.mu.Lock()
 	p := m.proc
