@@ -34,14 +34,20 @@ func TestCompressions(t *testing.T) {
 }
 
 // TestDamagedSegment: a byte that changed on the way is the kernel's to find,
-// and nothing starts from half a ramdisk.
+// and nothing starts from half a ramdisk. What is damaged is behind init, in the
+// second segment: a damaged init is refused by the kernel.
 func TestDamagedSegment(t *testing.T) {
 	vmtest.AllOnly(t)
 	b, err := os.ReadFile(vmtest.Ramdisk(t, small...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b[bytes.Index(b, []byte{0x28, 0xb5, 0x2f, 0xfd})+1<<20] ^= 0xff
+	zstd := []byte{0x28, 0xb5, 0x2f, 0xfd}
+	second := 4 + bytes.Index(b[4:], zstd)
+	if !bytes.HasPrefix(b, zstd) || second%4 != 0 || second+256<<10 > len(b) {
+		t.Fatalf("the ramdisk of %d bytes does not consist of segments in zstd: the second would begin at %d", len(b), second)
+	}
+	b[second+256<<10] ^= 0xff
 	damaged := put(t, 0o644, string(b), t.TempDir(), "damaged.img")
 	v := vmtest.Boot(t, vmtest.Direct(t, damaged, ""))
 	v.Expect(`Initramfs unpacking failed: `, 2*time.Minute)
