@@ -1,7 +1,9 @@
 package assemble
 
 import (
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -42,7 +44,18 @@ func told(line string, files map[string]string, v View) []string {
 				for _, f := range s.Unlock.Keys {
 					k += " key " + f.Path + " on " + f.Device
 				}
+				if u := s.Unlock; u.Plain {
+					k += " plain"
+				}
+				if h := s.Unlock.Header; h.Path != "" {
+					k += " header " + h.Path + " on " + h.Device
+				}
+				if s.Unlock.Script != "" {
+					k += " script " + s.Unlock.Script + " " + s.Unlock.ScriptArg
+				}
 				out = append(out, strings.TrimSpace("open "+s.Unlock.Device+" "+s.Unlock.Name+" "+strings.Join(s.Unlock.Args, " "))+k)
+			case s.Sets != nil:
+				out = append(out, strings.TrimSpace("sets "+strings.Join(s.Sets.Names, " ")))
 			case s.Btrfs != "":
 				out = append(out, "scan "+s.Btrfs)
 			default:
@@ -118,6 +131,28 @@ func TestDecisions(t *testing.T) {
 			want: []string{"open /dev/vda data --allow-discards key /key on LABEL=usb", "missing: crypttab: data: vda is not open yet", "left: vda is encrypted and was not opened", "left: vdb is encrypted (rd.luks.uuid=" + u2 + " opens it)"}},
 		"rd.luks=0": {line: "rd.luks=0 rd.luks.uuid=" + u1, view: needy(View{Blocks: []*device.Block{crypt("vda", u1)}}), want: []string{"left: vda is encrypted, but rd.luks=0"}},
 
+		"crypttab: plain, header elsewhere, key script, not here": {files: map[string]string{"/etc/crypttab": "bare /dev/vda /k plain,size=512,cipher=x\nfar\\040off /dev/vdb - header=/h:LABEL=hdr,size=512\n" +
+			"said UUID=" + u1 + " an\\040arg keyscript=give\nswap /dev/vdd /dev/urandom swap\ntmp /dev/vdd /dev/urandom tmp=ext4,plain\n"}, view: View{Blocks: []*device.Block{{Name: "vda"}, {Name: "vdb"}, crypt("vdc", u1), {Name: "vdd"}}},
+			want: []string{"open /dev/vda bare --key-size 512 --cipher x key /k on  plain", "open /dev/vdb far off header /h on LABEL=hdr", "open /dev/vdc said script give an arg",
+				"missing: crypttab: bare: vda is not open yet", "missing: crypttab: far off: vdb is not open yet", "missing: crypttab: said: vdc is not open yet",
+				"left: vda is encrypted and was not opened", "left: vdb is encrypted and was not opened", "left: vdc is encrypted and was not opened"}},
+		"crypttab's device without a header on it is left": {files: map[string]string{"/etc/crypttab": "x /dev/vda - luks,nofail\n"}, view: View{Blocks: []*device.Block{{Name: "vda"}}}},
+		"header elsewhere by words": {line: "rd.luks.name=" + u1 + "=root rd.luks.data=" + u1 + "=/dev/vda rd.luks.options=" + u1 + "=header=/h", view: View{Blocks: []*device.Block{{Name: "vda"}, crypt("vdb", u1)}},
+			want: []string{"open /dev/vda root header /h on ", "missing: rd.luks.name=" + u1 + "=root: vda is not open yet", "left: vda is encrypted and was not opened", "left: vdb is encrypted (rd.luks.uuid=" + u1 + " opens it)"}},
+		"rd.luks.data alone": {line: "rd.luks.data=" + u1 + "=/dev/vda", want: []string{"missing: rd.luks.data=" + u1 + "=/dev/vda: no such encrypted device seen"}},
+		"gpt-auto, encrypted": {view: View{Want: "gpt-auto", Auto: "vda2", Blocks: []*device.Block{crypt("vda2", u1), crypt("vdb2", u2)}},
+			want: []string{"open /dev/vda2 root", "left: vda2 is encrypted and was not opened", "left: vdb2 is encrypted (rd.luks.uuid=" + u2 + " opens it)"}},
+
+		"dmraid by name": {line: "rd.dm.uuid=isw_x rd_DM_UUID=nvidia_y", view: View{Settled: true, Blocks: []*device.Block{{Name: "sda"}, {Name: "sda1", Part: 1}}, Mapped: []device.Mapped{{Name: "dm-0", Title: "isw_x_Vol0", UUID: "DMRAID-isw_x_Vol0"}}},
+			want: []string{"sets isw_x nvidia_y", "kpartx -a -part /dev/mapper/isw_x_Vol0", "missing: set isw_x (rd.dm.uuid): it is not active", "missing: set nvidia_y (rd.dm.uuid): it is not active"}},
+		"dmraid waits for all disks": {line: "rd.dm.uuid=a", view: View{Blocks: []*device.Block{{Name: "sda"}}}, want: []string{"missing: set a (rd.dm.uuid): it is not active"}},
+		"no dmraid":                  {files: map[string]string{"no dmraid": "x"}, line: "rd.dm.uuid=a", want: []string{"missing: set a (rd.dm.uuid): this ramdisk has no dmraid; build it with --add-feature dmraid"}},
+		"rd.dm=0":                    {line: "rd.dm=0 rd.dm.uuid=a", view: View{Settled: true, Blocks: []*device.Block{{Name: "sda"}}}},
+		"what mdadm may not take, dmraid does": {line: "rd.md.imsm=0", view: needy(View{Blocks: []*device.Block{{Name: "sda", FS: "isw_raid_member", On: device.Content{FS: "isw_raid_member"}}}}),
+			want: []string{"left: sda is a member of an array of the firmware, which rd.md.imsm=0 or rd.md.ddf=0 leaves alone", "sets"}},
+		"what mdadm takes, dmraid does not": {line: "rd.auto", view: needy(View{Blocks: []*device.Block{{Name: "sda", FS: "isw_raid_member", On: device.Content{FS: "isw_raid_member"}}}}),
+			want: []string{"mdadm --incremental /dev/sda"}},
+
 		"btrfs lacks a device": {view: View{Want: "UUID=" + u1, Found: "vda", Blocks: []*device.Block{pool("vda", 1, 3), pool("vdc", 3, 3)}},
 			want: []string{"scan /dev/vda", "scan /dev/vdc", "missing: btrfs " + u1 + " has 3 devices, seen are device 1 on vda, device 3 on vdc; missing: device 2 (rootflags=degraded mounts it without)"}},
 		"btrfs is complete":       {view: View{Want: "UUID=" + u1, Found: "vda", Blocks: []*device.Block{pool("vda", 1, 2), pool("vdb", 2, 2)}}, want: []string{"scan /dev/vda", "scan /dev/vdb"}},
@@ -135,6 +170,57 @@ func TestDecisions(t *testing.T) {
 		if d := cmp.Diff(c.want, told(c.line, c.files, c.view)); d != "" {
 			t.Errorf("%s (%s):\n%s", name, c.line, d)
 		}
+	}
+}
+
+func TestCryptOptions(t *testing.T) {
+	for text, want := range map[string]cryptOptions{
+		"":                                  {Tries: 5},
+		"tries=0,timeout=2min,nofail":       {Timeout: 120, NoFail: true},
+		"timeout=90,keyfile-timeout=1500ms": {Tries: 5, Timeout: 90, KeyWait: 2},
+		"timeout=soon,tries=-1,fancy":       {Tries: 5, Unknown: []string{"timeout=soon", "tries=-1", "fancy"}},
+		"size=256,plain":                    {Tries: 5, Plain: true, Args: []string{"--key-size", "256"}, plain: []string{"--key-size", "256"}},
+		"headless,try-empty-password=no":    {Tries: 5, NoAsk: true},
+		"luks,x-initrd.attach,_netdev":      {Tries: 5},
+	} {
+		if d := cmp.Diff(want, readOptions(splitOptions(text)), cmp.AllowUnexported(cryptOptions{})); d != "" {
+			t.Errorf("%s: %s", text, d)
+		}
+	}
+}
+
+// TestAutoRoot: which partition root=gpt-auto means.
+func TestAutoRoot(t *testing.T) {
+	kind := rootType(runtime.GOARCH)
+	part := func(disk string, n int, kind, uuid string) *device.Block {
+		return &device.Block{Name: disk + strconv.Itoa(n), Disk: disk, Part: n, PartType: kind, PartUUID: uuid}
+	}
+	never := part("sda", 1, kind, "")
+	never.NoAuto = true
+	two := []*device.Block{part("sda", 1, "esp", "aaaa"), part("sda", 3, kind, ""), part("sda", 2, kind, ""), part("sdb", 1, "esp", "bbbb"), part("sdb", 2, kind, "")}
+	for name, c := range map[string]struct {
+		blocks []*device.Block
+		loader string
+		want   string // name, or why not
+	}{
+		"nothing":                       {nil, "", "no partition of a root's type seen"},
+		"the only disk, its first":      {two[:3], "", "sda2"},
+		"of two":                        {two, "", "several disks have a root partition (sda, sdb) and the boot loader does not say which is meant"},
+		"of two, by the loader":         {two, "BBBB", "sdb2"},
+		"the loader's disk has none":    {two[:4], "bbbb", "no partition of a root's type on sdb, where the boot loader is"},
+		"the loader's disk is not seen": {two, "cccc", "the boot loader's partition cccc is not seen"},
+		"one that is only for its name": {[]*device.Block{never}, "", "no partition of a root's type seen"},
+	} {
+		b, why := autoRoot(c.blocks, c.loader)
+		if b != nil {
+			why = b.Name
+		}
+		if why != c.want {
+			t.Errorf("%s: %s, want %s", name, why, c.want)
+		}
+	}
+	if got := efiText("\a\x00\x00\x00A\x00-\x009\x00\x00\x00x"); got != "A-9" {
+		t.Errorf("%q", got)
 	}
 }
 
@@ -178,9 +264,12 @@ func FuzzConf(f *testing.F) {
 			if e.Name == "" || e.Device == "" && !strings.Contains(s, `"`) || strings.HasPrefix(e.Name, "#") {
 				t.Fatalf("%+v of %q", e, s)
 			}
-			readOptions(e.Options)
+			if o := readOptions(e.Options); o.Tries < 0 || o.Timeout < 0 || o.Offset < 0 {
+				t.Fatalf("%+v of %q", o, e.Options)
+			}
 			parseKey(e.Key)
 		}
+		efiText(s)
 		hasTokens(strings.NewReader("LUKS\xba\xbe\x00\x02" + s))
 	})
 }

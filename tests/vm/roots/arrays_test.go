@@ -33,6 +33,13 @@ func TestArrays(t *testing.T) {
 			t.Errorf("%d arrays were started, only one is named", n)
 		}
 	})
+	t.Run("by dmraid", func(t *testing.T) {
+		v := vmtest.Boot(t, vmtest.Direct(t, vmtest.Ramdisk(t, "--add-feature", "mdraid dmraid"), "root=LABEL=imsmroot rd.md.imsm=0 rd.dm.uuid=isw_ rd.retry=60"+off, pick(d, "imsm1 imsm2")...))
+		v.Expect(`activate set isw_\S+`, boot)
+		v.Expect(vmtest.Marker+` on /dev/mapper/isw_\S+ ext4`, boot)
+		v.WaitPowerOff(time.Minute)
+		expectAll(t, v, `MORE dm-\d+ DMRAID-isw_\S+`)
+	})
 	t.Run("not Intel's, not DDF", func(t *testing.T) {
 		v := start(t, "root=LABEL=imsmroot rd.md.imsm=0 rd.md.ddf=0 rd.retry=9"+off, pick(d, "imsm1 imsm2 ddf1 ddf2")...)
 		v.Expect(`FAILED: .*sd. is a member of an array of the firmware, which rd.md.imsm=0 or rd.md.ddf=0 leaves alone.*vd. is a member of an array of the firmware`, boot)

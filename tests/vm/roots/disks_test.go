@@ -58,7 +58,7 @@ mkfs.ext4 -q -L oldroot /dev/md2
 fill /dev/md2
 mdadm --stop /dev/md2`},
 	// An array that is not synchronised when it is stopped.
-	{"scsi:sync1 scsi:sync2", 1536 * mib, `
+	{"scsi:sync1 scsi:sync2", 512 * mib, `
 echo 1 >/proc/sys/dev/raid/speed_limit_min
 echo 1 >/proc/sys/dev/raid/speed_limit_max
 mdadm --create /dev/md3 --run --level=1 --raid-devices=2 --metadata=1.2 --bitmap=none --homehost=other --name=sync --uuid=` + syncUUID + ` $sync1 $sync2
