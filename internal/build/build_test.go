@@ -178,7 +178,7 @@ func TestContents(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"sbin": "120777 usr/sbin", "usr/sbin/modprobe": "120777 ../../init", "usr/bin/sh": "120777 busybox", ".": "40755 ",
+		"sbin": "120777 usr/sbin", "usr/sbin/init": "120777 ../../init", "usr/bin/sh": "120777 busybox", ".": "40755 ",
 		"etc/ssl/certs/ca-certificates.crt": "100644 certificates", "dev/console": "20600 ",
 		"usr/lib/firmware/qed/qed_2.bin": "100644 two",
 		"usr/lib/firmware/helper.bin.xz": "100644 stays compressed",
@@ -189,7 +189,7 @@ func TestContents(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, have[name], want)
 		}
 	}
-	for _, absent := range []string{"usr/bin/modprobe", "usr/bin/init", mods + "kernel/drivers/net/wireless/wl.ko.zst", "usr/lib/firmware/wl.bin"} {
+	for _, absent := range []string{"usr/bin/modprobe", "usr/sbin/modprobe", "usr/bin/init", mods + "kernel/drivers/net/wireless/wl.ko.zst", "usr/lib/firmware/wl.bin"} {
 		if _, ok := have[absent]; ok {
 			t.Errorf("%s is in the ramdisk", absent)
 		}

@@ -63,7 +63,7 @@ func TestZstdProgramReadsSegments(t *testing.T) {
 	}
 	have := map[string]string{}
 	unpackArchive(t, got, have)
-	if have["usr/sbin/modprobe"] == "" {
-		t.Error("no modprobe")
+	if have["usr/sbin/init"] == "" {
+		t.Error("no init")
 	}
 }

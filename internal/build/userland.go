@@ -44,7 +44,6 @@ func (r *recipe) addUserland(o *Options) error {
 	r.pid1 = []item{{Path: "init", Mode: cpio.TypeRegular | 0o755, Data: r.init.Data, From: o.Init, Why: "PID 1"}}
 	items := append(r.skeleton,
 		link("usr/sbin/init", "../../init", "PID 1"),
-		link("usr/sbin/modprobe", "../../init", "the kernel calls it to load a module"),
 	)
 	if r.has(func(f feature.Info) bool { return f.Busybox }) && o.Tools != "distro" {
 		more, err := r.busybox(o)

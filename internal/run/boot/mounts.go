@@ -35,6 +35,10 @@ func mountAll() error {
 	for to, from := range map[string]string{"/dev/fd": "/proc/self/fd", "/dev/stdin": "/proc/self/fd/0", "/dev/stdout": "/proc/self/fd/1", "/dev/stderr": "/proc/self/fd/2"} {
 		_ = os.Symlink(from, to)
 	}
+	// Not in the ramdisk from the start: what the kernel asks for before init
+	// runs are other makes of algorithms that it has built in, and it would wait for
+	// a program to start each time.
+	link("/init", "/usr/sbin/modprobe")
 	link("/init", "/usr/sbin/unlock") // for the operator
 	if _, err := os.Stat("/usr/bin/blkid"); err != nil {
 		link("/init", "/usr/sbin/blkid")

@@ -208,6 +208,7 @@ func Prepare(t testing.TB, programs []string, marker, script string, disks ...qe
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev; mount -t tmpfs run /run
 exec </dev/console >/dev/console 2>&1
+ln -s /init /usr/sbin/modprobe
 for m in virtio_pci virtio_blk virtio_scsi ahci nvme sd_mod ext4; do modprobe $m; done
 (set -ex; . /prepare/script) && echo PREPARE-DONE || echo PREPARE-FAILED
 sync
