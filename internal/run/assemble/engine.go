@@ -90,25 +90,6 @@ func read(path string) string {
 // waits for whatever its root is.
 func (e *Engine) Named() bool { return namesAnything(e.Line) }
 
-// WaitClean is rd.md.waitclean: it waits until no array is being synchronised,
-// however long that takes.
-func (e *Engine) WaitClean(ctx context.Context) error {
-	if !e.Line.Bool(false, "rd.md.waitclean") || !Has("mdadm") {
-		return nil
-	}
-	for _, a := range e.Devices.Arrays() {
-		if !a.Up() {
-			continue
-		}
-		e.Log.Infof("waiting until %s is synchronised (rd.md.waitclean)", a.Name)
-		// Its exit code says whether there was anything to wait for.
-		if _, err := e.Run(ctx, []string{"mdadm", "--wait", "/dev/" + a.Name}, nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // late is when what can be had in part is taken: dracut's two thirds of rd.retry.
 func (e *Engine) late(limit time.Duration) time.Duration {
 	if _, ok := e.Line.Get("bareroot.degraded"); ok {

@@ -1,6 +1,7 @@
 package assemble
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -175,6 +176,33 @@ func (m *md) Left(v View) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// WaitClean is rd.md.waitclean: it waits until no array is being synchronised,
+// however long that takes. An array that was only read so far is not
+// synchronised before it may be written; so this comes after a resume from
+// disk, which must find arrays as they were.
+func (e *Engine) WaitClean(ctx context.Context) error {
+	if !e.Line.Bool(false, "rd.md.waitclean") || !Has("mdadm") {
+		return nil
+	}
+	for _, a := range e.Devices.Arrays() {
+		if !a.Up() {
+			continue
+		}
+		if a.State == "read-auto" {
+			if _, err := e.program(ctx, []string{"mdadm", "--readwrite", "/dev/" + a.Name}, ""); err != nil {
+				e.Log.Warnf("%v", err)
+				continue // it would never be
+			}
+		}
+		e.Log.Infof("waiting until %s is synchronised (rd.md.waitclean)", a.Name)
+		// Its exit code says whether there was anything to wait for.
+		if _, err := e.Run(ctx, []string{"mdadm", "--wait", "/dev/" + a.Name}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mdadmFor is what the command line puts into mdadm's environment: it takes

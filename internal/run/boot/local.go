@@ -38,10 +38,10 @@ func (b *Boot) prepareRoot(ctx context.Context) error {
 		root.Stop()
 		return err
 	}
+	rootfs.Resume(ctx, e)
 	if err := b.stack.WaitClean(ctx); err != nil {
 		return err
 	}
-	rootfs.Resume(ctx, e)
 	b.root = root
 	return nil
 }
