@@ -172,7 +172,7 @@ func run(ctx context.Context, o Options, out output) (*Result, error) {
 		return nil, err
 	}
 	defer out.abort()
-	res, files, err := assemble(ctx, &o, r, work)
+	res, files, keep, err := assemble(ctx, &o, r, work)
 	if err == nil {
 		err = o.checkBudget(res, files)
 	}
@@ -180,10 +180,13 @@ func run(ctx context.Context, o Options, out output) (*Result, error) {
 		_, err = o.addOwners(files) // that there is no database is for those who ask why
 	}
 	if err == nil {
-		err = out.finish(res, files)
+		err = out.finish(res, files, o.Cache, keep)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("build %s: %w", out.name(), err)
+	}
+	if n := o.Cache.Notice(); n != "" {
+		res.Notices = append(res.Notices, n)
 	}
 	res.Seconds = time.Since(start).Seconds()
 	return res, nil

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"bareroot/internal/bootset"
+	"bareroot/internal/build/cache"
 )
 
 // fileOutput makes one ramdisk: all segments, one after the other. Each is
@@ -63,12 +64,23 @@ func (f *fileOutput) abort() {
 	}
 }
 
-func (f *fileOutput) finish(res *Result, _ []bootset.File) error {
+func (f *fileOutput) finish(res *Result, _ []bootset.File, c *cache.Cache, keep []keeping) error {
 	res.Output = f.path
 	if err := f.join.finish(); err != nil {
 		return fmt.Errorf("write %s: %w", f.path, err)
 	}
-	if err := os.Rename(filepath.Join(f.work.path, "ramdisk"), f.path); err != nil {
+	name := filepath.Join(f.work.path, "ramdisk")
+	if len(keep) > 0 {
+		whole, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		for _, k := range keep {
+			k.keepIn(c, cache.Source{File: whole, At: k.at})
+		}
+		whole.Close()
+	}
+	if err := os.Rename(name, f.path); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(f.path))
@@ -92,8 +104,9 @@ type joinedPart struct {
 	j       *joiner
 	i       int
 	early   bytes.Buffer
-	spilled *os.File // what is before early, nil for nothing
-	done    bool     // it is closed, or does not come
+	spilled *os.File    // what is before early, nil for nothing
+	file    *cache.File // what it is, nil if it is written
+	done    bool        // it is closed, or does not come
 }
 
 func (j *joiner) create(part int, _ string) (io.WriteCloser, error) {
@@ -102,6 +115,14 @@ func (j *joiner) create(part int, _ string) (io.WriteCloser, error) {
 	p := &j.parts[part]
 	p.j, p.i = j, part
 	return p, nil
+}
+
+func (j *joiner) kept(part int, _ string, f *cache.File) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	p := &j.parts[part]
+	p.j, p.i, p.file, p.done = j, part, f, true
+	return j.advance()
 }
 
 func (j *joiner) skip(part int) {
@@ -136,6 +157,12 @@ func (p *joinedPart) drain() error {
 		}
 		p.spilled.Close()
 		p.spilled = nil
+	}
+	if p.file != nil {
+		_, err := p.file.WriteTo(p.j.file)
+		p.file.Close()
+		p.file = nil
+		return plain(err)
 	}
 	if p.early.Len() > 0 {
 		_, err := p.early.WriteTo(p.j.file)
@@ -212,6 +239,9 @@ func (j *joiner) abort() {
 	j.file.Close()
 	for i := range j.parts {
 		if f := j.parts[i].spilled; f != nil {
+			f.Close()
+		}
+		if f := j.parts[i].file; f != nil {
 			f.Close()
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bareroot/internal/bootset"
+	"bareroot/internal/build/cache"
 )
 
 // output is where a build goes. Until finish nothing at the final name changes;
@@ -23,7 +24,7 @@ type output interface {
 	check() error
 	wantsKernel() bool
 	begin() (target, error)
-	finish(*Result, []bootset.File) error
+	finish(*Result, []bootset.File, *cache.Cache, []keeping) error
 	abort()
 }
 
@@ -46,8 +47,12 @@ func newFolder(final string) (folder, error) {
 	return folder{p, new(errgroup.Group)}, nil
 }
 
-func (f folder) create(_ int, name string) (io.WriteCloser, error) {
-	w, err := os.OpenFile(filepath.Join(f.path, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+// create makes a part, which nobody may write to afterwards: it may be shared with
+// the cache and with other boot sets.
+func (f folder) create(_ int, name string) (io.WriteCloser, error) { return f.file(name, 0o444) }
+
+func (f folder) file(name string, mode fs.FileMode) (*syncFile, error) {
+	w, err := os.OpenFile(filepath.Join(f.path, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +60,33 @@ func (f folder) create(_ int, name string) (io.WriteCloser, error) {
 }
 
 func (f folder) skip(int) {}
+
+// kept links the part to what the cache has, or copies that.
+func (f folder) kept(_ int, name string, from *cache.File) error {
+	w, err := f.file(name, 0o444)
+	if err != nil {
+		return errors.Join(err, from.Close())
+	}
+	final := filepath.Join(f.path, name)
+	fi, err := w.f.Stat() // its mode is that of a file under this umask
+	if err == nil && from.Link(final+".link", fi.Mode().Perm()) == nil {
+		err = errors.Join(w.f.Close(), os.Rename(final+".link", final))
+		if err == nil {
+			f.syncs.Go(func() error { // its bytes may only have been copied to the cache
+				if err := errors.Join(from.Sync(), from.Close()); err != nil {
+					return fmt.Errorf("write %s: %w", name, plain(err))
+				}
+				return nil
+			})
+			return nil
+		}
+		return errors.Join(plain(err), from.Close())
+	}
+	if err == nil {
+		_, err = from.WriteTo(w)
+	}
+	return errors.Join(plain(err), w.Close(), from.Close())
+}
 
 // syncFile is a file whose first Close begins to make it durable; later ones do
 // nothing.
@@ -166,14 +198,14 @@ func (d *dirOutput) abort() {
 	}
 }
 
-func (d *dirOutput) finish(res *Result, files []bootset.File) error {
+func (d *dirOutput) finish(res *Result, files []bootset.File, c *cache.Cache, keep []keeping) error {
 	res.Output = d.path
 	for name, v := range map[string]any{"manifest.json": res.Manifest, "files.json": files} {
 		b, err := json.MarshalIndent(v, "", "  ")
 		if err != nil {
 			return fmt.Errorf("write %s: %w", name, err)
 		}
-		w, err := d.work.create(parts, name)
+		w, err := d.work.file(name, 0o644)
 		if err != nil {
 			return err
 		}
@@ -187,6 +219,15 @@ func (d *dirOutput) finish(res *Result, files []bootset.File) error {
 	}
 	if err := d.work.syncs.Wait(); err != nil {
 		return err
+	}
+	for _, k := range keep {
+		path := filepath.Join(d.work.path, k.blob.File)
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		k.keepIn(c, cache.Source{File: f, Link: path})
+		f.Close()
 	}
 	if err := syncDir(d.work.path); err != nil {
 		return fmt.Errorf("write %s: %w", d.path, err)

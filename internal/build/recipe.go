@@ -52,6 +52,7 @@ type recipe struct {
 	resolver  *elfdep.Resolver
 	init      *program
 	segments  codec // compression of segments
+	everyBoot codec // of init's and the userland's
 	inside    codec // compression of each module
 	notices   []string
 	leftOut   []string
@@ -88,6 +89,7 @@ func newRecipe(ctx context.Context, o *Options, wantKernel bool) (*recipe, error
 		return nil, err
 	}
 	r.notices = append(r.notices, notices...)
+	r.everyBoot = everyBoot(o, r.kconf, r.segments)
 	var h *host.Host
 	var hostFeatures []string
 	if o.Hostonly {

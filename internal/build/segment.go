@@ -125,6 +125,16 @@ func (s *segmentWriter) put(it item) (sum []byte, err error) {
 	return sum, nil
 }
 
+// all writes items.
+func (s *segmentWriter) all(items []item) error {
+	for _, it := range items {
+		if _, err := s.put(it); err != nil {
+			return fmt.Errorf("write %s: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
 // describe is an item's line in files.json.
 func describe(kind string, it item, sum []byte) bootset.File {
 	f := bootset.File{Path: it.Path, Segment: kind, Source: it.From, Why: it.Why}

@@ -70,7 +70,7 @@ func TestDistributions(t *testing.T) {
 				},
 				index: map[string]string{"modules.builtin": "kernel/fs/squashfs/squashfs.ko\nkernel/fs/overlayfs/overlay.ko\nkernel/drivers/virtio/virtio.ko\n"},
 			},
-			compression: "gzip", notices: []string{"CONFIG_RD_ZSTD is not set): gzip is used"},
+			compression: "lz4", notices: []string{"CONFIG_RD_ZSTD is not set): gzip is used"},
 			in: []string{"fs/xfs/xfs", "drivers/block/virtio_blk", "drivers/net/ethernet/intel/e1000e/e1000e"}, out: []string{"drivers/gpu/drm/i915/i915"},
 		},
 		"Fedora: zstd in the kernel, xz modules": {
@@ -103,7 +103,7 @@ func TestDistributions(t *testing.T) {
 			o.Drivers = c.drivers
 			out := filepath.Join(t.TempDir(), "set")
 			res := buildDir(t, o, out)
-			if res.Manifest.Kver != c.kver || res.Manifest.Segments[0].Compression != c.compression {
+			if res.Manifest.Kver != c.kver || res.Manifest.Segments[0].Compression != c.compression { // init's
 				t.Errorf("kernel %s, segments in %s", res.Manifest.Kver, res.Manifest.Segments[0].Compression)
 			}
 			for _, want := range c.notices {

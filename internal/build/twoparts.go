@@ -1,7 +1,6 @@
 package build
 
 import (
-	"fmt"
 	"slices"
 
 	"bareroot/internal/cpio"
@@ -43,19 +42,15 @@ func (r *recipe) without(o *Options, err error) error {
 	return nil
 }
 
-// more writes items, of the folders those that are not there yet.
-func (s *segmentWriter) more(items []item) error {
+// distinct joins lists of items; of folders that are there twice the first stays.
+func distinct(lists ...[]item) (out []item) {
 	have := map[string]bool{}
-	for _, f := range s.files {
-		have[f.Path] = true
-	}
-	for _, it := range items {
+	for _, it := range slices.Concat(lists...) {
 		if it.Mode&cpio.TypeMask == cpio.TypeDir && have[it.Path] {
 			continue
 		}
-		if _, err := s.put(it); err != nil {
-			return fmt.Errorf("write %s: %w", s.name, err)
-		}
+		have[it.Path] = true
+		out = append(out, it)
 	}
-	return nil
+	return out
 }

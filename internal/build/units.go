@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -18,18 +17,18 @@ import (
 
 // unitVersion is part of all keys: raise it when the same inputs give other
 // bytes.
-const unitVersion = "3"
+const unitVersion = "4"
 
 // moduleFacts is what the builder must know of a module's content.
 type moduleFacts struct {
 	SHA256   string   `json:"sha256"` // before compression
 	Size     int64    `json:"size"`
 	Firmware []string `json:"firmware,omitempty"`
-	Machine  string   `json:"machine"`
+	Machine  string   `json:"machine,omitempty"`
 }
 
-// tree remembers the facts of a kernel's modules between builds, so that files
-// that are still the same need not be read. A file is the same if device,
+// tree remembers the facts of files between builds, of a kernel's modules or of
+// what else is large, so that those that are still the same need not be read. A file is the same if device,
 // inode, size and both times are; changes within the clock's grain of a build
 // are why young files are not remembered.
 type tree struct {
@@ -48,7 +47,7 @@ type treeEntry struct {
 // settled is the age from which on a file's times tell every change of it.
 const settled = 2 * time.Second
 
-func openTree(c *cache.Cache, dir string) *tree {
+func openTree(c *cache.Cache, dir, what string) *tree {
 	t := &tree{cache: c, known: map[string]treeEntry{}}
 	if c == nil {
 		return t
@@ -57,7 +56,7 @@ func openTree(c *cache.Cache, dir string) *tree {
 	if err != nil {
 		abs = dir
 	}
-	t.key = cache.Key{Kind: "tree", Content: sha256.Sum256([]byte(abs)), Params: unitVersion}
+	t.key = cache.Key{Kind: "tree", Content: sha256.Sum256([]byte(abs)), Params: what + " " + unitVersion}
 	if b, ok := c.Get(t.key); ok {
 		if json.Unmarshal(b, &t.known) != nil {
 			t.known = map[string]treeEntry{}
@@ -134,7 +133,7 @@ const fewModules = 40
 
 func newModuleSource(o *Options, r *recipe) *moduleSource {
 	s := &moduleSource{
-		tree: openTree(o.Cache, r.index.Dir()), arch: r.arch,
+		tree: openTree(o.Cache, r.index.Dir(), "modules"), arch: r.arch,
 		params: "module " + unitVersion + " " + r.inside.params() + " " + r.arch,
 	}
 	return s
@@ -218,6 +217,25 @@ func (s *moduleSource) facts(from, path string, buf *[]byte) (f moduleFacts, dat
 	return f, data, nil
 }
 
+// all returns the facts of all modules and the firmware that they name, if no
+// module has to be read for it; nil otherwise.
+func (s *moduleSource) all(r *recipe) ([]moduleFacts, firmwareNames) {
+	facts, names := make([]moduleFacts, len(r.modules)), firmwareNames{}
+	for i, c := range r.modules {
+		fi, err := os.Stat(filepath.Join(r.index.Dir(), c.Module.Path))
+		if err != nil {
+			return nil, nil
+		}
+		f, ok := s.tree.get(c.Module.Path, fi)
+		if !ok || f.Machine != s.arch {
+			return nil, nil
+		}
+		facts[i] = f
+		names.add(f.Firmware, c.Module.Name)
+	}
+	return facts, names
+}
+
 // module returns a module compressed by itself.
 func (s *moduleSource) module(ctx context.Context, m *moduleCompressor, from string, c chosen) (packed, error) {
 	f, data, err := s.facts(from, c.Module.Path, &m.buf)
@@ -255,45 +273,15 @@ func (s *moduleSource) module(ctx context.Context, m *moduleCompressor, from str
 	return p, nil
 }
 
-// contentKey names a compressed segment by all that decides its bytes. sums are
-// the hashes of the items' contents.
-func contentKey(kind string, c codec, mtime time.Time, items []item, sums [][]byte) cache.Key {
+// contentKey names a segment by all that decides its bytes. sums are the hashes
+// of the items' contents, more what else is in it.
+func contentKey(kind, params string, mtime time.Time, items []item, sums [][]byte, more []byte) cache.Key {
 	h := sha256.New()
 	for i, it := range items {
 		fmt.Fprintf(h, "%q %o %q %d %d %x\n", it.Path, it.Mode, it.Link, it.Major, it.Minor, sums[i])
 	}
-	k := cache.Key{Kind: "segment", Params: fmt.Sprintf("segment %s %s %d %s", unitVersion, kind, mtime.Unix(), c.params())}
+	h.Write(more)
+	k := cache.Key{Kind: "file", Params: fmt.Sprintf("segment %s %s %d %s", unitVersion, kind, mtime.Unix(), params)}
 	h.Sum(k.Content[:0])
 	return k
-}
-
-// sums hashes the contents of items; nil where there is none.
-func sums(ctx context.Context, items []item) ([][]byte, error) {
-	out := make([][]byte, len(items))
-	for i := range items {
-		it := &items[i]
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if !it.regular() {
-			continue
-		}
-		if it.Data != nil || it.From == "" {
-			sum := sha256.Sum256(it.Data)
-			out[i] = sum[:]
-			continue
-		}
-		f, err := os.Open(it.From)
-		if err != nil {
-			return nil, inputError{err}
-		}
-		h := sha256.New()
-		_, err = io.Copy(h, f)
-		f.Close()
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", it.From, err)
-		}
-		out[i] = h.Sum(nil)
-	}
-	return out, nil
 }

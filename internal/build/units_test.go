@@ -80,8 +80,8 @@ func TestCacheKeepsBytes(t *testing.T) {
 			t.Errorf("%s cache: %s", name, diff)
 		}
 		for _, s := range res.Segments {
-			compressed := strings.HasSuffix(s.File, ".zst")
-			if s.Cached != (i > 0 && compressed) {
+			worth := strings.HasSuffix(s.File, ".zst") || s.Kind == "modules"
+			if s.Cached != (i > 0 && worth) {
 				t.Errorf("%s cache: segment %s cached: %v", name, s.Kind, s.Cached)
 			}
 		}
@@ -90,7 +90,7 @@ func TestCacheKeepsBytes(t *testing.T) {
 		}
 	}
 	stats, err := c.Stats()
-	if err != nil || stats.Kinds["pack"].Entries != 1 || stats.Kinds["segment"].Entries != 3 || stats.Kinds["tree"].Entries != 1 {
+	if err != nil || stats.Kinds["pack"].Entries != 1 || stats.Kinds["file"].Entries != 5 || stats.Kinds["tree"].Entries != 1 { // three compressed segments, the modules', the kernel
 		t.Errorf("cache %+v %v", stats, err)
 	}
 
@@ -188,6 +188,25 @@ func TestCompressions(t *testing.T) {
 		}
 		if said := slices.ContainsFunc(res.Notices, func(n string) bool { return strings.Contains(n, "cannot unpack") }); said != (used == "gzip") {
 			t.Errorf("--compress %q: notices %q", how, res.Notices)
+		}
+	}
+	// What every boot unpacks, as far as the kernel can, unless something was asked for.
+	put(t, root, "boot/config-6.1.0-10", []byte("CONFIG_BLK_DEV_INITRD=y\nCONFIG_DEVTMPFS=y\nCONFIG_PROC_FS=y\nCONFIG_SYSFS=y\nCONFIG_TMPFS=y\nCONFIG_BINFMT_ELF=y\nCONFIG_INET=y\nCONFIG_PACKET=y\nCONFIG_RD_ZSTD=y\nCONFIG_RD_LZ4=y\n"))
+	for _, c := range []struct {
+		how   string
+		level int
+		want  map[string]string
+	}{
+		{"", 0, map[string]string{"init": "lz4", "userland": "lz4"}},
+		{"", 5, map[string]string{"init": "zstd", "userland": "zstd"}},
+		{"zstd", 0, map[string]string{"init": "zstd", "userland": "zstd"}},
+	} {
+		o := o
+		o.Compress, o.CompressLevel = c.how, c.level
+		for _, s := range buildDir(t, o, filepath.Join(t.TempDir(), "set")).Manifest.Segments {
+			if want, ok := c.want[s.Kind]; ok && s.Compression != want {
+				t.Errorf("--compress %q --compress-level %d: %s in %q, want %q", c.how, c.level, s.Kind, s.Compression, want)
+			}
 		}
 	}
 	for _, bad := range []Options{{Compress: "rar"}, {CompressLevel: -1}, {CompressLevel: 99}, {Compress: "best", CompressLevel: 3}, {Compress: "none", CompressLevel: 1}} {

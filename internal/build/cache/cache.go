@@ -6,6 +6,7 @@
 //
 //	CACHEDIR.TAG        backup programs leave the folder out (not in one that was there before)
 //	3f/09c2...-module   a unit: header (see entry.go) and bytes, or a pack (see pack.go)
+//	3f/09c2...-file     a unit about the bytes beside it, which boot sets share (see file.go)
 //	tmp-123456          a unit while it is written
 //
 // Any number of processes may use a store at once, without locks: a unit appears

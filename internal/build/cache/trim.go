@@ -89,7 +89,7 @@ func (c *Cache) entries() ([]entry, error) {
 			}
 		}
 	}
-	return out, nil
+	return withData(out), nil
 }
 
 func readDir(dir string) ([]fs.DirEntry, error) {
@@ -105,6 +105,11 @@ func (c *Cache) stats(list []entry) Stats {
 	for _, e := range list {
 		s.Bytes += e.size
 		if e.kind == "" {
+			continue
+		}
+		if e.kind == dataKind { // a part of the unit beside it
+			u := s.Kinds[fileKind]
+			s.Kinds[fileKind] = Usage{u.Entries, u.Bytes + e.size}
 			continue
 		}
 		s.Entries++

@@ -1,0 +1,236 @@
+package cache
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A kept file is a unit whose bytes are a file of their own, without a header, so
+// that a boot set can have it by a hard link. It is two files of one name: a unit
+// of kind "file", which says what the bytes are, and the bytes, with dataSuffix:
+//
+//	 0  8 bytes   length of the bytes, little-endian
+//	 8  8 bytes   their sum, see sumFile
+//	16            what whoever keeps it wants to know of it
+//
+// Nobody may write to the bytes (mode 0444 or less), and they are compared with
+// their sum at each use: a boot set shares them, and its owner may be root and
+// edit there. What is damaged or has another owner is a miss and removed from
+// the store; the boot set keeps its link, as it does when the store is emptied.
+const (
+	fileKind   = "file"
+	dataKind   = "file-data"
+	dataSuffix = "-data"
+	fileHead   = 16
+)
+
+// File is an open kept file, which has been checked to be whole.
+type File struct {
+	Info []byte // as it was given
+	Size int64
+	f    *os.File
+}
+
+// OpenFile returns what was kept under k, whose Kind is "file"; nil if nothing was.
+func (c *Cache) OpenFile(k Key) *File {
+	head, ok := c.Get(k)
+	if !ok || k.Kind != fileKind {
+		return nil
+	}
+	path := c.path(k, k.id())
+	f, err := openFile(path+dataSuffix, head)
+	if err != nil {
+		if errors.Is(err, errDamaged) {
+			errors.Join(os.Remove(path), os.Remove(path+dataSuffix)) // it stays a miss
+		}
+		return nil
+	}
+	return f
+}
+
+func openFile(path string, head []byte) (_ *File, err error) {
+	if len(head) < fileHead {
+		return nil, errDamaged
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	size := int64(binary.LittleEndian.Uint64(head))
+	if st, ok := fi.Sys().(*syscall.Stat_t); !ok || !unwritable(fi) || int(st.Uid) != os.Geteuid() || fi.Size() != size {
+		return nil, errDamaged
+	}
+	sum, err := sumFile(f, 0, size)
+	if err == nil && sum != binary.LittleEndian.Uint64(head[8:]) {
+		err = errDamaged
+	}
+	return &File{head[fileHead:], size, f}, err
+}
+
+func unwritable(fi os.FileInfo) bool { return fi.Mode().IsRegular() && fi.Mode().Perm()&0o222 == 0 }
+
+// sumFile is the sum of the sums of each block of 256 KiB, which fits into the
+// processor's cache.
+func sumFile(f io.ReaderAt, at, n int64) (uint64, error) {
+	buf := make([]byte, 256<<10)
+	var sums []byte
+	for done := int64(0); done < n; {
+		b := buf[:min(n-done, int64(len(buf)))]
+		if _, err := f.ReadAt(b, at+done); err != nil {
+			return 0, err
+		}
+		sums = binary.LittleEndian.AppendUint64(sums, sum64(b))
+		done += int64(len(b))
+	}
+	return sum64(sums), nil
+}
+
+// Link makes path a hard link to the bytes. It fails where the file system is
+// another one, and where a file made under this umask would have another mode:
+// then they must be copied.
+func (f *File) Link(path string, mode os.FileMode) error {
+	fi, err := f.f.Stat()
+	if err != nil {
+		return err
+	}
+	if fi.Mode().Perm() != mode {
+		if st, ok := fi.Sys().(*syscall.Stat_t); !ok || st.Nlink > 1 {
+			return fmt.Errorf("mode %04o, not %04o", fi.Mode().Perm(), mode)
+		}
+		if err := f.f.Chmod(mode); err != nil { // nobody shares them
+			return err
+		}
+	}
+	// By its descriptor: the name may be another file's by now.
+	return unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", f.f.Fd()), unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
+}
+
+// WriteTo copies the bytes, from file to file within the kernel.
+func (f *File) WriteTo(w io.Writer) (int64, error) {
+	if _, err := f.f.Seek(0, io.SeekStart); err != nil {
+		return 0, err
+	}
+	return io.Copy(w, f.f)
+}
+
+// Sync makes the bytes durable.
+func (f *File) Sync() error { return f.f.Sync() }
+
+// Close ends the use of the file.
+func (f *File) Close() error { return f.f.Close() }
+
+// Source is where the bytes are that are to be kept: N of them from At on.
+type Source struct {
+	File  *os.File
+	At, N int64
+	// Link is the name of the file if it holds nothing else, stays as it is and
+	// may be shared; "" otherwise.
+	Link string
+	// Dear bytes are copied at once where they cannot be shared. Others would take
+	// as long to make as to copy, so only those are that come a second time.
+	Dear bool
+}
+
+// Keep keeps bytes under k, whose Kind is "file". It never fails a build: see
+// Notice.
+func (c *Cache) Keep(k Key, info []byte, s Source) {
+	if c == nil || k.Kind != fileKind || s.N > c.max/8 || !c.prepare() {
+		return
+	}
+	if s.Link != "" && c.share(k, info, s) {
+		return
+	}
+	seen := Key{"seen", k.Content, k.Params}
+	if _, ok := c.Get(seen); !ok && !s.Dear {
+		c.Put(seen, nil)
+		return
+	}
+	f, err := c.createTemp()
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	if _, err = s.File.Seek(s.At, io.SeekStart); err == nil {
+		_, err = io.CopyN(f, s.File, s.N)
+	}
+	if err == nil {
+		err = f.Chmod(0o400)
+	}
+	c.placeFile(k, info, f.Name(), s, errors.Join(err, f.Close()))
+}
+
+// share keeps the file itself, by a hard link, if it can.
+func (c *Cache) share(k Key, info []byte, s Source) bool {
+	fi, err := s.File.Stat()
+	if err != nil || !unwritable(fi) || fi.Size() != s.N {
+		return false
+	}
+	tmp, err := c.createTemp() // a name of its own
+	if err != nil {
+		return false
+	}
+	name := tmp.Name()
+	if errors.Join(tmp.Close(), os.Remove(name), os.Link(s.Link, name)) != nil {
+		return false
+	}
+	c.placeFile(k, info, name, s, nil)
+	return true
+}
+
+// placeFile makes a kept file appear whose bytes are at tmp, unless err says that
+// they are not.
+func (c *Cache) placeFile(k Key, info []byte, tmp string, s Source, err error) {
+	var sum uint64
+	if err == nil {
+		sum, err = sumFile(s.File, s.At, s.N)
+	}
+	id := k.id()
+	path := c.path(k, id)
+	if err == nil {
+		err = place(tmp, path+dataSuffix)
+	}
+	if err == nil {
+		head := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, uint64(s.N)), sum)
+		err = c.write(path, id, append(head, info...))
+	}
+	if err != nil {
+		os.Remove(tmp)
+		c.fail(err)
+		return
+	}
+	c.grown(s.N + headerSize)
+}
+
+// withData gives the bytes of kept files the last use of the units that describe
+// them, so that both stay or go; bytes without such a unit are the first to go.
+func withData(list []entry) []entry {
+	used := map[string]time.Time{}
+	for _, e := range list {
+		if e.kind == fileKind {
+			used[e.path] = e.used
+		}
+	}
+	for i, e := range list {
+		if e.kind == dataKind {
+			list[i].used = used[strings.TrimSuffix(e.path, dataSuffix)]
+		}
+	}
+	return list
+}

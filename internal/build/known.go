@@ -1,0 +1,84 @@
+package build
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"bareroot/internal/build/cache"
+)
+
+// knownFiles are the hashes of a sysroot's larger files, which need not be read
+// again while they are the same.
+type knownFiles struct{ tree *tree }
+
+// worthKnowing is the size from which on reading takes longer than remembering.
+const worthKnowing = 64 << 10
+
+// maxKnown bounds what is remembered; then it begins anew.
+const maxKnown = 10000
+
+func openKnown(c *cache.Cache, sysroot string) *knownFiles {
+	k := &knownFiles{openTree(c, sysroot, "files")}
+	if len(k.tree.known) > maxKnown {
+		clear(k.tree.known)
+	}
+	return k
+}
+
+func (k *knownFiles) save() error { return k.tree.save() }
+
+// sums are the hashes of the contents of items; nil where there is none.
+func (k *knownFiles) sums(ctx context.Context, items []item) ([][]byte, error) {
+	out := make([][]byte, len(items))
+	for i := range items {
+		it := &items[i]
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		switch {
+		case !it.regular():
+		case it.Data != nil || it.From == "":
+			sum := sha256.Sum256(it.Data)
+			out[i] = sum[:]
+		default:
+			var err error
+			if out[i], err = k.sum(it.From); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+func (k *knownFiles) sum(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, inputError{err}
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, inputError{err}
+	}
+	if name, err = filepath.Abs(name); err != nil {
+		return nil, err
+	}
+	if facts, ok := k.tree.get(name, fi); ok {
+		if sum, err := unhex(facts.SHA256); err == nil {
+			return sum[:], nil
+		}
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if fi.Size() >= worthKnowing {
+		k.tree.put(name, fi, moduleFacts{SHA256: hex.EncodeToString(h.Sum(nil)), Size: fi.Size()})
+	}
+	return h.Sum(nil), nil
+}
