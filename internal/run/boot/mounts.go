@@ -22,9 +22,14 @@ func mountAll() error {
 		{"tmpfs", "/dev/shm", "tmpfs", "mode=1777,nosuid,nodev"},
 		{"tmpfs", "/run", "tmpfs", "mode=0755,nosuid,nodev"},
 	} {
-		if err := sys.Mount(m.source, m.target, m.fstype, m.opts); err != nil && !errors.Is(err, unix.EBUSY) {
-			errs = append(errs, err)
+		err := sys.Mount(m.source, m.target, m.fstype, m.opts)
+		if err == nil || errors.Is(err, unix.EBUSY) {
+			continue
 		}
+		if m.fstype == "devtmpfs" {
+			err = errors.Join(fmt.Errorf("%w; devices that appear from now on have no nodes in /dev", err), ownNodes("/sys", m.target))
+		}
+		errs = append(errs, err)
 	}
 	for _, d := range []string{"/tmp", "/run/initramfs", dropDir, "/run/bareroot", "/etc", "/root", "/sysroot"} {
 		if err := os.MkdirAll(d, 0o755); err != nil {

@@ -11,17 +11,23 @@ import (
 
 // usr mounts /usr below the mounted root if that has it on a filesystem of its
 // own: the root's init may be there. mount.usr= and its companions are
-// systemd's words.
+// systemd's words; without mount.usr= and a line in the fstab, the companions
+// are about a part of the root's own device, such as a subvolume.
 func usr(ctx context.Context, e *Env, fstab []Mountpoint, readOnly bool) (mounted bool, err error) {
 	m, ok := findMount(fstab, "/usr")
 	if v, given := e.Line.Get("mount.usr"); given && v != "" {
 		m, ok = Mountpoint{Source: v, Target: "/usr", FS: "auto", Pass: "2"}, true
 	}
-	if v, given := e.Line.Get("mount.usrfstype"); given && ok {
-		m.FS = v
+	fs, fsGiven := e.Line.Get("mount.usrfstype")
+	flags, flagsGiven := e.Line.Get("mount.usrflags")
+	if v, given := e.Line.Get("root"); given && !ok && (fsGiven || flagsGiven) {
+		m, ok = Mountpoint{Source: strings.TrimPrefix(v, "block:"), Target: "/usr", FS: "auto", Pass: "0"}, true
 	}
-	if v, given := e.Line.Get("mount.usrflags"); given && ok {
-		m.Options = v
+	if fsGiven {
+		m.FS = fs
+	}
+	if flagsGiven {
+		m.Options = flags
 	}
 	if !ok || m.FS == "none" || strings.Contains(","+m.Options+",", ",bind,") {
 		return false, nil
@@ -32,11 +38,10 @@ func usr(ctx context.Context, e *Env, fstab []Mountpoint, readOnly bool) (mounte
 	}
 	dev, b, err := e.Devices.Wait(ctx, m.Source, e.Limit)
 	if err != nil {
-		return false, fmt.Errorf("find /usr, which the root's fstab has on %s: %w", m.Source, err)
+		return false, fmt.Errorf("find /usr, which the root's fstab or mount.usr= has on %s: %w", m.Source, err)
 	}
 	dev = mapperName(dev)
-	fs := m.FS
-	if fs == "auto" || fs == "" {
+	if fs = m.FS; fs == "auto" || fs == "" {
 		fs = b.FS
 	}
 	if m.Pass != "0" {
@@ -46,7 +51,7 @@ func usr(ctx context.Context, e *Env, fstab []Mountpoint, readOnly bool) (mounte
 	}
 	opts, ro := kernelOptions(m.Options)
 	mode := "rw"
-	if ro || readOnly {
+	if ro || readOnly || e.Line.Bool(false, "rd.usrmount.ro") {
 		mode = "ro"
 	}
 	target := resolveIn(Target, "/usr")
