@@ -56,11 +56,7 @@ func inUse(ctx context.Context, ifname string, index int, mac net.HardwareAddr, 
 // arpProbe asks for a without saying that we are it (RFC 826; the sender's
 // address is 0.0.0.0).
 func arpProbe(mac net.HardwareAddr, a netip.Addr) []byte {
-	hw := uint16(1)
-	if len(mac) == 20 {
-		hw = 32
-	}
-	b := binary.BigEndian.AppendUint16(nil, hw)
+	b := binary.BigEndian.AppendUint16(nil, uint16(hardware(mac)))
 	b = binary.BigEndian.AppendUint16(b, unix.ETH_P_IP)
 	b = append(b, byte(len(mac)), 4, 0, 1)
 	b = append(b, mac...)

@@ -7,34 +7,34 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
-
-	"github.com/insomniacslk/dhcp/dhcpv4"
 )
 
-// PacketConn carries DHCP messages of one NIC.
-type PacketConn interface {
-	// Send sends to dst; the limited broadcast address goes to everyone.
-	Send(p *dhcpv4.DHCPv4, dst netip.Addr) error
-	// Packets delivers what arrives for port 68, until Close.
-	Packets() <-chan *dhcpv4.DHCPv4
+// packetConn4 carries DHCP messages of one NIC.
+type packetConn4 interface {
+	// send sends to dst; the limited broadcast address goes to everyone.
+	send(b []byte, dst netip.Addr) error
+	// packets delivers what arrives for port 68, until the connection is closed.
+	packets() <-chan message4
 }
 
-// Client gets and keeps a DHCPv4 lease on one NIC (RFC 2131).
-type Client struct {
-	Conn  PacketConn
-	MAC   net.HardwareAddr
-	Host  string // our name, if we have one
-	Class string // vendor class; "" = "bareroot"
-	// Check says who has the address already; "" if nobody. nil: not checked.
-	Check func(ctx context.Context, a netip.Addr) string
-	// OnLease is told of each new or renewed lease, and of its loss (nil).
-	OnLease func(*Lease)
-	// Note is told what the client waits for.
-	Note func(text func() string)
-	// Verify has a value when the cable was out: the lease may be one of another network.
-	Verify <-chan struct{}
-	Debugf func(format string, a ...any)
+// client4 gets and keeps a DHCPv4 lease on one NIC (RFC 2131).
+type client4 struct {
+	conn  packetConn4
+	mac   net.HardwareAddr
+	host  string // our name, if we have one
+	class string // vendor class; "" = "bareroot"
+	uuid  string // of the machine, if it has one
+	// check says who has the address already; "" if nobody. nil: not checked.
+	check func(ctx context.Context, a netip.Addr) string
+	// onLease is told of each new or renewed lease, and of its loss (nil).
+	onLease func(*Lease)
+	// note is told what the client waits for.
+	note func(text func() string)
+	// verify has a value when the cable was out: the lease may be one of another network.
+	verify <-chan struct{}
+	debugf func(format string, a ...any)
 }
 
 var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
@@ -46,33 +46,32 @@ var errNAK = errors.New("the server refused the address")
 // (RFC 2131 3.1).
 const declinePause = 10 * time.Second
 
-// Run gets a lease, keeps it, and gets a new one when it is lost. It returns
+// run gets a lease, keeps it, and gets a new one when it is lost. It returns
 // only when ctx ends.
-func (c *Client) Run(ctx context.Context) error {
+func (c *client4) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		l, pause, err := c.obtain(ctx)
 		if err != nil {
 			if ctx.Err() != nil {
 				break
 			}
-			c.Debugf("dhcp: %v", err)
-			c.Note(func() string { return err.Error() })
+			c.debugf("dhcp: %v", err)
+			c.note(func() string { return err.Error() })
 			if !sleep(ctx, pause) {
 				break
 			}
 			continue
 		}
-		c.OnLease(l)
+		c.onLease(l)
 		c.keep(ctx, l)
 		if ctx.Err() == nil {
-			c.OnLease(nil)
+			c.onLease(nil)
 		}
 	}
-	return ctx.Err()
 }
 
 // obtain goes from discover to a lease; pause is for after an error.
-func (c *Client) obtain(ctx context.Context) (l *Lease, pause time.Duration, err error) {
+func (c *client4) obtain(ctx context.Context) (l *Lease, pause time.Duration, err error) {
 	offer, err := c.discover(ctx)
 	if err != nil {
 		return nil, time.Second, err
@@ -84,10 +83,10 @@ func (c *Client) obtain(ctx context.Context) (l *Lease, pause time.Duration, err
 	if err != nil {
 		return nil, 0, err
 	}
-	if c.Check == nil {
+	if c.check == nil {
 		return l, 0, nil
 	}
-	if who := c.Check(ctx, l.Address.Addr()); who != "" {
+	if who := c.check(ctx, l.Address.Addr()); who != "" {
 		c.decline(l)
 		return nil, declinePause, fmt.Errorf("server %s gave %s, which %s already uses; declined", l.Server, l.Address.Addr(), who)
 	}
@@ -95,25 +94,22 @@ func (c *Client) obtain(ctx context.Context) (l *Lease, pause time.Duration, err
 }
 
 // discover asks until someone offers an address.
-func (c *Client) discover(ctx context.Context) (*dhcpv4.DHCPv4, error) {
-	p, err := c.message(dhcpv4.MessageTypeDiscover)
-	if err != nil {
-		return nil, err
-	}
+func (c *client4) discover(ctx context.Context) (*message4, error) {
+	p := c.message(discover4)
 	start := time.Now()
 	// A switch's port may not pass packets yet though the carrier is there, so the
 	// first repetitions come soon.
 	for sent, wait := 1, time.Second/4; ; sent, wait = sent+1, min(2*wait, 16*time.Second) {
-		p.NumSeconds = uint16(min(time.Since(start).Seconds(), 65535))
-		if err := c.Conn.Send(p, broadcast); err != nil {
-			c.Debugf("dhcp: send discover: %v", err)
+		p.secs = uint16(min(time.Since(start).Seconds(), 65535))
+		if err := c.conn.send(p.bytes(), broadcast); err != nil {
+			c.debugf("dhcp: send discover: %v", err)
 		}
 		n := sent
-		c.Note(func() string {
+		c.note(func() string {
 			return fmt.Sprintf("no answer to %d DHCP discovers in %.0f s", n, time.Since(start).Seconds())
 		})
-		reply, err := c.reply(ctx, p, jitter(wait), func(r *dhcpv4.DHCPv4) bool {
-			return r.MessageType() == dhcpv4.MessageTypeOffer && usable(r.YourIPAddr) && r.ServerIdentifier() != nil
+		reply, err := c.reply(ctx, p, jitter(wait), func(r message4) bool {
+			return r.kind() == offer4 && usable(r.yours) && r.server().IsValid()
 		})
 		if reply != nil || err != nil {
 			return reply, err
@@ -122,20 +118,18 @@ func (c *Client) discover(ctx context.Context) (*dhcpv4.DHCPv4, error) {
 }
 
 // request takes an offer.
-func (c *Client) request(ctx context.Context, offer *dhcpv4.DHCPv4) (*Lease, error) {
-	p, err := c.message(dhcpv4.MessageTypeRequest, dhcpv4.WithTransactionID(offer.TransactionID),
-		dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(offer.YourIPAddr)), dhcpv4.WithOption(dhcpv4.OptServerIdentifier(offer.ServerIdentifier())))
-	if err != nil {
-		return nil, err
-	}
-	c.Note(func() string {
-		return fmt.Sprintf("server %s offers %s and does not acknowledge it", offer.ServerIdentifier(), offer.YourIPAddr)
+func (c *client4) request(ctx context.Context, offer *message4) (*Lease, error) {
+	server := offer.server()
+	p := c.message(request4, option4{optRequested, offer.yours.AsSlice()}, option4{optServer4, server.AsSlice()})
+	p.xid = offer.xid
+	c.note(func() string {
+		return fmt.Sprintf("server %s offers %s and does not acknowledge it", server, offer.yours)
 	})
 	for wait := time.Second; wait <= 4*time.Second; wait *= 2 {
-		if err := c.Conn.Send(p, broadcast); err != nil {
-			c.Debugf("dhcp: send request: %v", err)
+		if err := c.conn.send(p.bytes(), broadcast); err != nil {
+			c.debugf("dhcp: send request: %v", err)
 		}
-		reply, err := c.reply(ctx, p, jitter(wait), func(r *dhcpv4.DHCPv4) bool { return fromServer(r, offer.ServerIdentifier()) })
+		reply, err := c.reply(ctx, p, jitter(wait), func(r message4) bool { return fromServer(r, server) })
 		if err != nil {
 			return nil, err
 		}
@@ -143,52 +137,48 @@ func (c *Client) request(ctx context.Context, offer *dhcpv4.DHCPv4) (*Lease, err
 			return c.accept(reply)
 		}
 	}
-	return nil, fmt.Errorf("server %s offered %s but did not acknowledge it", offer.ServerIdentifier(), offer.YourIPAddr)
+	return nil, fmt.Errorf("server %s offered %s but did not acknowledge it", server, offer.yours)
 }
 
-func (c *Client) decline(l *Lease) {
-	p, err := c.message(dhcpv4.MessageTypeDecline, dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(l.Address.Addr().AsSlice())),
-		dhcpv4.WithOption(dhcpv4.OptServerIdentifier(l.Server.AsSlice())), dhcpv4.WithOption(dhcpv4.OptMessage("address in use")))
-	if err == nil {
-		err = c.Conn.Send(p, broadcast)
-	}
-	if err != nil {
-		c.Debugf("dhcp: decline %s: %v", l.Address, err)
+func (c *client4) decline(l *Lease) {
+	p := c.message(decline4, option4{optRequested, l.Address.Addr().AsSlice()}, option4{optServer4, l.Server.AsSlice()}, option4{optMessage, []byte("address in use")})
+	if err := c.conn.send(p.bytes(), broadcast); err != nil {
+		c.debugf("dhcp: decline %s: %v", l.Address, err)
 	}
 }
 
-func fromServer(r *dhcpv4.DHCPv4, id net.IP) bool {
-	t := r.MessageType()
-	return (t == dhcpv4.MessageTypeAck || t == dhcpv4.MessageTypeNak) && (id == nil || r.ServerIdentifier() == nil || r.ServerIdentifier().Equal(id))
+// fromServer says whether a message is a server's last word: of the one asked, if it is known.
+func fromServer(r message4, id netip.Addr) bool {
+	return (r.kind() == ack4 || r.kind() == nak4) && (!id.IsValid() || !r.server().IsValid() || r.server() == id)
 }
 
-func (c *Client) accept(r *dhcpv4.DHCPv4) (*Lease, error) {
-	if r.MessageType() == dhcpv4.MessageTypeNak {
-		return nil, fmt.Errorf("%w: %s (server %s)", errNAK, r.Message(), r.ServerIdentifier())
+func (c *client4) accept(r *message4) (*Lease, error) {
+	if r.kind() == nak4 {
+		return nil, fmt.Errorf("%w: %s (server %s)", errNAK, strings.Map(printable, string(r.get(optMessage))), r.server())
 	}
-	return leaseOf(r, time.Now())
+	return leaseOf(*r, time.Now())
 }
 
 // keep renews the lease at T1 with its server, from T2 on with any; it
 // returns when the lease has ended.
-func (c *Client) keep(ctx context.Context, l *Lease) {
+func (c *client4) keep(ctx context.Context, l *Lease) {
 	for {
 		next, err := c.renewed(ctx, l)
 		if ctx.Err() != nil {
 			return
 		}
 		if err != nil {
-			c.Debugf("dhcp: %v", err)
+			c.debugf("dhcp: %v", err)
 			return
 		}
 		l = next
-		c.OnLease(l)
+		c.onLease(l)
 	}
 }
 
 // renewed waits for T1, or for the cable, and renews the lease. An error is
 // the end of the lease.
-func (c *Client) renewed(ctx context.Context, l *Lease) (*Lease, error) {
+func (c *client4) renewed(ctx context.Context, l *Lease) (*Lease, error) {
 	var t1 <-chan time.Time
 	if l.Duration > 0 {
 		t := time.NewTimer(time.Until(l.Obtained.Add(l.T1)))
@@ -201,9 +191,9 @@ func (c *Client) renewed(ctx context.Context, l *Lease) (*Lease, error) {
 			return nil, ctx.Err()
 		case <-t1:
 			return c.renew(ctx, l)
-		case <-c.Verify:
-			next, err := c.ask(ctx, l, broadcast, 5*time.Second)
-			if next != nil || errors.Is(err, errNAK) {
+		case <-c.verify:
+			next, err := c.confirm(ctx, l)
+			if next != nil || err != nil {
 				return next, err
 			}
 			// Nobody answers: the lease is good until it ends.
@@ -211,7 +201,23 @@ func (c *Client) renewed(ctx context.Context, l *Lease) (*Lease, error) {
 	}
 }
 
-func (c *Client) renew(ctx context.Context, l *Lease) (*Lease, error) {
+// confirm asks all servers whether the lease is good where the cable is now; nil
+// if nobody answers. It asks for half a minute: a switch's port may take that
+// long until it passes packets.
+func (c *client4) confirm(ctx context.Context, l *Lease) (*Lease, error) {
+	for wait := time.Second / 4; wait <= 16*time.Second; wait *= 2 {
+		next, err := c.ask(ctx, l, broadcast, jitter(wait))
+		if next != nil || errors.Is(err, errNAK) || ctx.Err() != nil {
+			return next, err
+		}
+		if l.Duration > 0 && time.Since(l.Obtained) > l.T1 {
+			break
+		}
+	}
+	return nil, nil
+}
+
+func (c *client4) renew(ctx context.Context, l *Lease) (*Lease, error) {
 	end := l.Obtained.Add(l.Duration)
 	for time.Now().Before(end) && ctx.Err() == nil {
 		now := time.Now()
@@ -226,22 +232,20 @@ func (c *Client) renew(ctx context.Context, l *Lease) (*Lease, error) {
 			return next, err
 		}
 		if err != nil {
-			c.Debugf("dhcp: renew: %v", err)
+			c.debugf("dhcp: renew: %v", err)
 		}
 	}
 	return nil, fmt.Errorf("no server renewed the lease of %s", l.Address)
 }
 
 // ask asks once for the lease to go on; nil without an answer.
-func (c *Client) ask(ctx context.Context, l *Lease, dst netip.Addr, wait time.Duration) (*Lease, error) {
-	p, err := c.message(dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(l.Address.Addr().AsSlice()))
-	if err != nil {
-		return nil, err
+func (c *client4) ask(ctx context.Context, l *Lease, dst netip.Addr, wait time.Duration) (*Lease, error) {
+	p := c.message(request4)
+	p.client = l.Address.Addr()
+	if err := c.conn.send(p.bytes(), dst); err != nil {
+		c.debugf("dhcp: renew: %v", err)
 	}
-	if err := c.Conn.Send(p, dst); err != nil {
-		c.Debugf("dhcp: renew: %v", err)
-	}
-	reply, err := c.reply(ctx, p, wait, func(r *dhcpv4.DHCPv4) bool { return fromServer(r, nil) })
+	reply, err := c.reply(ctx, p, wait, func(r message4) bool { return fromServer(r, netip.Addr{}) })
 	if reply == nil || err != nil {
 		return nil, err
 	}
@@ -249,7 +253,7 @@ func (c *Client) ask(ctx context.Context, l *Lease, dst netip.Addr, wait time.Du
 }
 
 // reply waits for an answer to p that ok accepts; nil after the wait.
-func (c *Client) reply(ctx context.Context, p *dhcpv4.DHCPv4, wait time.Duration, ok func(*dhcpv4.DHCPv4) bool) (*dhcpv4.DHCPv4, error) {
+func (c *client4) reply(ctx context.Context, p message4, wait time.Duration, ok func(message4) bool) (*message4, error) {
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	for {
@@ -258,14 +262,14 @@ func (c *Client) reply(ctx context.Context, p *dhcpv4.DHCPv4, wait time.Duration
 			return nil, ctx.Err()
 		case <-t.C:
 			return nil, nil
-		case <-c.Verify:
+		case <-c.verify:
 			return nil, nil // the cable is back: ask again at once
-		case r, open := <-c.Conn.Packets():
+		case r, open := <-c.conn.packets():
 			if !open {
 				return nil, errors.New("the DHCP socket was closed")
 			}
-			if r.OpCode == dhcpv4.OpcodeBootReply && r.TransactionID == p.TransactionID && (len(p.ClientHWAddr) == 0 || slices.Equal(r.ClientHWAddr, p.ClientHWAddr)) && ok(r) {
-				return r, nil
+			if r.op == answer4 && r.xid == p.xid && (len(p.mac) == 0 || slices.Equal(r.mac, p.mac)) && ok(r) {
+				return &r, nil
 			}
 		}
 	}

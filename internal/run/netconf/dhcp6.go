@@ -2,10 +2,10 @@ package netconf
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"slices"
@@ -144,17 +144,23 @@ func (c *client6) keep(ctx context.Context, l *lease6) {
 }
 
 func (c *client6) renewed(ctx context.Context, l *lease6) (*lease6, error) {
-	if l.Duration == 0 {
-		<-ctx.Done()
-		return nil, ctx.Err()
+	var t1 <-chan time.Time
+	if l.Duration > 0 {
+		t := time.NewTimer(time.Until(l.Obtained.Add(l.T1)))
+		defer t.Stop()
+		t1 = t.C
 	}
-	t := time.NewTimer(time.Until(l.Obtained.Add(l.T1)))
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-c.verify:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	for waiting := true; waiting; {
+		select {
+		case <-t1:
+			waiting = false
+		case <-c.verify:
+			if err := c.confirm(ctx, l); err != nil {
+				return nil, err
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	start, end := time.Now(), l.Obtained.Add(l.Duration)
 	for wait := 10 * time.Second; time.Now().Before(end) && ctx.Err() == nil; wait = min(2*wait, 10*time.Minute) {
@@ -180,6 +186,23 @@ func (c *client6) renewed(ctx context.Context, l *lease6) (*lease6, error) {
 		}
 	}
 	return nil, fmt.Errorf("no server renewed %s", l.Address.Addr())
+}
+
+// confirm asks all servers whether the address is one of the link where the
+// cable is now. An error says that it is not; no answer is none.
+func (c *client6) confirm(ctx context.Context, l *lease6) error {
+	start := time.Now()
+	for wait := time.Second; wait <= 4*time.Second; wait *= 2 {
+		m := c.message(confirm6, option6{optIANA, association6(c.iaid, l.Address.Addr())})
+		r, err := c.exchange(ctx, m, start, jitter(wait), func(r message6) bool { return r.kind == reply6 })
+		if err != nil {
+			return err
+		}
+		if r != nil {
+			return status6(r.opts)
+		}
+	}
+	return nil
 }
 
 // inform asks for what DHCPv6 knows beside addresses.
@@ -228,10 +251,10 @@ func (c *client6) exchange(ctx context.Context, m message6, start time.Time, wai
 }
 
 func (c *client6) message(kind byte, more ...option6) message6 {
-	m := message6{kind: kind}
-	_, _ = rand.Read(m.xid[:]) // never fails
+	xid := rand.Uint32()
+	m := message6{kind: kind, xid: [3]byte{byte(xid >> 16), byte(xid >> 8), byte(xid)}}
 	m.opts = append([]option6{{optClientID, c.duid}}, more...)
-	if kind != decline6 {
+	if kind != decline6 && kind != confirm6 {
 		var oro []byte
 		for _, o := range []uint16{optDNS, optDomains, optSNTP, optNTP, optBootFile} {
 			oro = binary.BigEndian.AppendUint16(oro, o)

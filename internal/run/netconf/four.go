@@ -20,11 +20,11 @@ func (n *nic) dhcp4(ctx context.Context, ip cmdline.IP, limit time.Duration) boo
 	}
 	got := make(chan struct{}, 1)
 	cctx, stop := context.WithCancel(ctx)
-	c := Client{Conn: conn, MAC: l.MAC, Host: ip.Host, Class: n.m.cfg.Class, Debugf: n.m.cfg.Log.Debugf, Note: n.note, Verify: n.cable(),
-		Check: func(ctx context.Context, a netip.Addr) string {
+	c := client4{conn: conn, mac: l.MAC, host: ip.Host, class: n.m.cfg.Class, uuid: n.m.cfg.UUID, debugf: n.m.cfg.Log.Debugf, note: n.note, verify: n.cable(),
+		check: func(ctx context.Context, a netip.Addr) string {
 			return inUse(ctx, l.Name, l.Index, l.MAC, a)
 		},
-		OnLease: func(lease *Lease) {
+		onLease: func(lease *Lease) {
 			n.leased(ctx, ip, lease)
 			select {
 			case got <- struct{}{}:
@@ -35,8 +35,8 @@ func (n *nic) dhcp4(ctx context.Context, ip cmdline.IP, limit time.Duration) boo
 	go func() {
 		defer n.m.wg.Done()
 		defer stop()
-		defer conn.Close()
-		_ = c.Run(cctx) // it ends with its context
+		defer conn.close()
+		c.run(cctx)
 	}()
 	return n.await(ctx, got, limit, stop, "DHCP")
 }

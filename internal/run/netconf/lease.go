@@ -6,8 +6,6 @@ import (
 	"net/netip"
 	"strings"
 	"time"
-
-	"github.com/insomniacslk/dhcp/dhcpv4"
 )
 
 // Lease is an address with what came with it: from a DHCP server, from a
@@ -46,89 +44,65 @@ type LeaseRoute struct {
 const forever = time.Duration(0xffffffff) * time.Second
 
 // leaseOf reads an acknowledgement.
-func leaseOf(r *dhcpv4.DHCPv4, now time.Time) (*Lease, error) {
-	addr, ok := netip.AddrFromSlice(r.YourIPAddr.To4())
-	if !ok || !usable(r.YourIPAddr) {
-		return nil, fmt.Errorf("dhcp: the server acknowledged no usable address (%s)", r.YourIPAddr)
+func leaseOf(m message4, now time.Time) (*Lease, error) {
+	if !usable(m.yours) {
+		return nil, fmt.Errorf("dhcp: the server acknowledged no usable address (%s)", m.yours)
 	}
-	l := &Lease{Method: "dhcp", Host: word(r.HostName()), RootPath: r.RootPath(), TFTPServer: r.TFTPServerName(),
-		BootFile: r.BootFileNameOption(), Vendor: r.Options.Get(dhcpv4.OptionVendorSpecificInformation), Obtained: now, Packet: r.ToBytes()}
+	l := &Lease{Method: "dhcp", Host: word(string(m.get(optHost))), RootPath: cstring(m.get(optRoot)), TFTPServer: cstring(m.get(optTFTP)),
+		BootFile: cstring(m.get(optFile)), Vendor: m.get(optVendor), Obtained: now, Packet: m.raw,
+		Server: m.server(), NextServ: m.next, Gateway: first4(m.get(optRouter)), Routes: routes4(m.get(optRoutes)), DNS: list4(m.get(optDNS4)), NTP: list4(m.get(optNTP4))}
 	if l.BootFile == "" {
-		l.BootFile = r.BootFileName
+		l.BootFile = m.file
+	}
+	if !l.Server.IsValid() {
+		l.Server = broadcast
 	}
 	// Option 15 is one name; that some servers put a search list there is in use.
-	for i, d := range strings.Fields(strings.TrimRight(r.DomainName(), "\x00")) {
+	for i, d := range strings.Fields(cstring(m.get(optDomain))) {
 		if d = word(d); d != "" && i == 0 {
 			l.Domain = d
 		} else if d != "" {
 			l.Search = append(l.Search, d)
 		}
 	}
-	if ls := r.DomainSearch(); ls != nil {
-		for _, d := range ls.Labels {
-			if d = word(d); d != "" {
-				l.Search = append(l.Search, d)
-			}
-		}
-	}
+	l.Search = append(l.Search, domains(m.get(optSearch))...)
 	bits := 0
-	if m := r.SubnetMask(); m != nil {
-		bits, _ = m.Size()
+	if v := m.get(optMask); len(v) == 4 {
+		bits, _ = net.IPMask(v).Size()
 	}
 	if bits == 0 {
-		d, _ := net.IP(addr.AsSlice()).DefaultMask().Size()
-		bits = d
+		bits, _ = net.IP(m.yours.AsSlice()).DefaultMask().Size()
 	}
-	l.Address = netip.PrefixFrom(addr, bits)
-	l.Server, _ = netip.AddrFromSlice(r.ServerIdentifier().To4())
-	if !l.Server.IsValid() {
-		l.Server = broadcast
-	}
-	l.NextServ, _ = netip.AddrFromSlice(r.ServerIPAddr.To4())
-	if gs := r.Router(); len(gs) > 0 {
-		l.Gateway, _ = netip.AddrFromSlice(gs[0].To4())
-	}
-	for _, rt := range r.ClasslessStaticRoute() {
-		a, ok1 := netip.AddrFromSlice(rt.Dest.IP.To4())
-		ones, _ := rt.Dest.Mask.Size()
-		via, ok2 := netip.AddrFromSlice(rt.Router.To4())
-		if ok1 && ok2 {
-			l.Routes = append(l.Routes, LeaseRoute{netip.PrefixFrom(a, ones).Masked(), via})
-		}
-	}
-	l.DNS, l.NTP = addrs(r.DNS()), addrs(r.NTPServers())
+	l.Address = netip.PrefixFrom(m.yours, bits)
 	// RFC 2131's minimum is 68; dracut ignores values up to 576, which come from
 	// broken servers.
-	if b := r.Options.Get(dhcpv4.OptionInterfaceMTU); len(b) == 2 {
-		if mtu := int(b[0])<<8 | int(b[1]); mtu > 576 {
+	if v := m.get(optMTU); len(v) == 2 {
+		if mtu := int(v[0])<<8 | int(v[1]); mtu > 576 {
 			l.MTU = mtu
 		}
 	}
-	l.Duration = max(r.IPAddressLeaseTime(time.Hour), 10*time.Second)
+	l.Duration = max(m.seconds(optLeaseTime, time.Hour), 10*time.Second)
 	if l.Duration >= forever {
 		l.Duration = 0
 		return l, nil
 	}
-	l.T1, l.T2 = r.IPAddressRenewalTime(l.Duration/2), r.IPAddressRebindingTime(l.Duration*7/8)
+	l.T1, l.T2 = m.seconds(optT1, l.Duration/2), m.seconds(optT2, l.Duration-l.Duration/8)
 	if l.T1 <= 0 || l.T2 <= l.T1 || l.T2 >= l.Duration {
-		l.T1, l.T2 = l.Duration/2, l.Duration*7/8
+		l.T1, l.T2 = l.Duration/2, l.Duration-l.Duration/8
 	}
 	return l, nil
 }
 
-func usable(ip net.IP) bool {
-	v4 := ip.To4()
-	return v4 != nil && !v4.IsUnspecified() && !v4.IsMulticast() && !v4.Equal(net.IPv4bcast) && !v4.IsLoopback()
+// seconds is a time of the message.
+func (m message4) seconds(code byte, without time.Duration) time.Duration {
+	if v := m.get(code); len(v) == 4 {
+		return seconds6(v)
+	}
+	return without
 }
 
-func addrs(in []net.IP) []netip.Addr {
-	var out []netip.Addr
-	for _, ip := range in {
-		if a, ok := netip.AddrFromSlice(ip.To4()); ok && !a.IsUnspecified() {
-			out = append(out, a)
-		}
-	}
-	return out
+func usable(a netip.Addr) bool {
+	return a.Is4() && !a.IsUnspecified() && !a.IsMulticast() && a != broadcast && !a.IsLoopback()
 }
 
 // word keeps a name that a server gave, if it is one: it goes into files and

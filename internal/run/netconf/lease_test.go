@@ -17,7 +17,7 @@ import (
 // fakeServer answers like a DHCP server, as far as its switches allow.
 type fakeServer struct {
 	t       *testing.T
-	in      chan *dhcpv4.DHCPv4
+	in      chan message4
 	start   time.Time
 	heard   []string    // "1s DISCOVER *"
 	deaf    int         // messages to drop first
@@ -35,9 +35,15 @@ func (s *fakeServer) check(context.Context, netip.Addr) string {
 	return ""
 }
 
-func (s *fakeServer) Packets() <-chan *dhcpv4.DHCPv4 { return s.in }
+func (s *fakeServer) packets() <-chan message4 { return s.in }
 
-func (s *fakeServer) Send(p *dhcpv4.DHCPv4, dst netip.Addr) error {
+// send reads what the client says with the library, and answers with it.
+func (s *fakeServer) send(b []byte, dst netip.Addr) error {
+	p, err := dhcpv4.FromBytes(b)
+	if err != nil {
+		s.t.Error(err)
+		return err
+	}
 	to := dst.String()
 	if dst == broadcast {
 		to = "*"
@@ -66,7 +72,7 @@ func (s *fakeServer) Send(p *dhcpv4.DHCPv4, dst netip.Addr) error {
 	}
 	stray := *r
 	stray.TransactionID[0] ^= 1 // an answer to someone else comes first
-	go func() { s.in <- &stray; s.in <- r }()
+	go func() { s.in <- library4(s.t, &stray); s.in <- library4(s.t, r) }()
 	return nil
 }
 
@@ -74,20 +80,20 @@ func (s *fakeServer) Send(p *dhcpv4.DHCPv4, dst netip.Addr) error {
 // client made of it.
 func play(t *testing.T, s *fakeServer, d time.Duration, at map[time.Duration]func()) (heard, got []string) {
 	synctest.Test(t, func(t *testing.T) {
-		s.t, s.in, s.start = t, make(chan *dhcpv4.DHCPv4, 64), time.Now()
+		s.t, s.in, s.start = t, make(chan message4, 64), time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), d)
 		defer cancel()
 		for when, f := range at {
 			time.AfterFunc(when, f)
 		}
-		c := Client{Conn: s, MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Debugf: func(string, ...any) {}, Note: func(func() string) {}, Check: s.check, OnLease: func(l *Lease) {
+		c := client4{conn: s, mac: net.HardwareAddr{2, 0, 0, 0, 0, 1}, debugf: func(string, ...any) {}, note: func(func() string) {}, check: s.check, onLease: func(l *Lease) {
 			if l == nil {
 				got = append(got, "lost")
 			} else {
 				got = append(got, l.Address.String())
 			}
 		}}
-		_ = c.Run(ctx)
+		c.run(ctx)
 	})
 	return s.heard, got
 }
@@ -151,6 +157,7 @@ func TestLeaseOf(t *testing.T) {
 		"MTU":                         {ack(raw(dhcpv4.OptionInterfaceMTU, 0x23, 0x28)), func(l *Lease) bool { return l.MTU == 9000 }},
 		"no lease time":               {ack(), func(l *Lease) bool { return l.Duration == time.Hour && l.T1 == 30*time.Minute }},
 		"T1 after the end":            {ack(dhcpv4.WithLeaseTime(100), raw(dhcpv4.OptionRenewTimeValue, 0, 0, 9, 9)), func(l *Lease) bool { return l.T1 == 50*time.Second }},
+		"a lease of 100 years":        {ack(dhcpv4.WithLeaseTime(100 * 365 * 86400)), func(l *Lease) bool { return l.T1 < l.T2 && l.T2 < l.Duration }},
 		"zero lease time":             {ack(dhcpv4.WithLeaseTime(0)), func(l *Lease) bool { return l.Duration >= 10*time.Second }},
 		"classless routes": {ack(raw(dhcpv4.OptionClasslessStaticRoute, 0, 10, 0, 0, 1, 16, 172, 16, 0, 0, 0, 0)), func(l *Lease) bool {
 			return len(l.Routes) == 2 && l.Routes[0].Dest.Bits() == 0 && l.Routes[1].Via.IsUnspecified()
@@ -158,7 +165,7 @@ func TestLeaseOf(t *testing.T) {
 		"an address that is none": {ack(dhcpv4.WithYourIP(net.IP{0, 0, 0, 0})), nil},
 		"a multicast address":     {ack(dhcpv4.WithYourIP(net.IP{224, 0, 0, 1})), nil},
 	} {
-		l, err := leaseOf(c.in, time.Unix(0, 0))
+		l, err := leaseOf(library4(t, c.in), time.Unix(0, 0))
 		if (err == nil) != (c.want != nil) || (err == nil && !c.want(l)) {
 			t.Errorf("%s: %+v, %v", name, l, err)
 		}

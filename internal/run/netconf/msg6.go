@@ -1,9 +1,7 @@
 package netconf
 
 import (
-	"bytes"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -17,6 +15,7 @@ const (
 	solicit6   = 1
 	advertise6 = 2
 	request6   = 3
+	confirm6   = 4
 	renew6     = 5
 	rebind6    = 6
 	reply6     = 7
@@ -108,15 +107,10 @@ func get6(opts []option6, code uint16) ([]byte, bool) {
 // duid names the machine to DHCPv6 servers: by its SMBIOS UUID (RFC 6355), as
 // firmware that netboots does, or by its MAC.
 func duid(uuid string, mac net.HardwareAddr) []byte {
-	id, err := hex.DecodeString(strings.ReplaceAll(uuid, "-", ""))
-	if err == nil && len(id) == 16 && !bytes.Equal(id, make([]byte, 16)) && !bytes.Equal(id, bytes.Repeat([]byte{0xff}, 16)) {
+	if id := uuid16(uuid); id != nil {
 		return append([]byte{0, 4}, id...)
 	}
-	kind := byte(1)
-	if len(mac) == 20 {
-		kind = 32
-	}
-	return append([]byte{0, 3, 0, kind}, mac...)
+	return append([]byte{0, 3, 0, hardware(mac)}, mac...)
 }
 
 // association6 is the identity association for one address; addr may be invalid.
@@ -171,7 +165,7 @@ func leaseOf6(m message6, id [4]byte, now time.Time) (*lease6, error) {
 			l.Address, l.preferred, l.Duration = netip.PrefixFrom(ip, 128), pref, max(valid, 10*time.Second)
 			l.T1, l.T2 = t1, t2
 			if l.T1 <= 0 || l.T2 < l.T1 || l.T2 > l.Duration {
-				l.T1, l.T2 = l.Duration/2, l.Duration*4/5
+				l.T1, l.T2 = l.Duration/2, l.Duration-l.Duration/5
 			}
 			if valid >= forever {
 				l.Duration = 0

@@ -118,11 +118,13 @@ func (s *packetSocket) deadline(t time.Time) { _ = s.f.SetReadDeadline(t) }
 
 func (s *packetSocket) close() { s.f.Close() }
 
-// ipUDP puts a payload into UDP and IPv4 packets, from 0.0.0.0:68 to everyone's port 67.
-func ipUDP(payload []byte) []byte {
+// ipUDP puts a payload into UDP and IPv4 packets, from port 68 of an address to
+// everyone's port 67.
+func ipUDP(payload []byte, from [4]byte) []byte {
 	b := make([]byte, 28, 28+len(payload))
 	b[0], b[8], b[9] = 0x45, 64, unix.IPPROTO_UDP
 	binary.BigEndian.PutUint16(b[2:], uint16(28+len(payload)))
+	copy(b[12:], from[:])
 	copy(b[16:], broadcast.AsSlice())
 	binary.BigEndian.PutUint16(b[10:], ^fold(sum(0, b[:20])))
 	binary.BigEndian.PutUint16(b[20:], 68)

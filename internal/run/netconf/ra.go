@@ -1,6 +1,7 @@
 package netconf
 
 import (
+	"cmp"
 	"encoding/binary"
 	"net/netip"
 	"slices"
@@ -55,27 +56,47 @@ func parseRA(b []byte) raOptions {
 	return o
 }
 
-// domains reads domain names of RFC 1035 without compression, as RFC 8106 and
-// RFC 8415 have them; zeros at the end are padding.
+// domains reads domain names of RFC 1035; empty ones are padding. DHCPv4 may
+// compress them (RFC 3397); DHCPv6 and routers do not.
 func domains(b []byte) []string {
 	var out []string
-	var labels []string
-	for len(b) > 0 {
-		n := int(b[0])
-		if n == 0 {
-			if d := word(strings.Join(labels, ".")); d != "" {
-				out = append(out, d)
-			}
-			labels, b = nil, b[1:]
-			continue
-		}
-		if n > 63 || n+1 > len(b) {
+	for at := 0; at < len(b); {
+		name, next, ok := domainAt(b, at)
+		if !ok {
 			break
 		}
-		labels = append(labels, string(b[1:1+n]))
-		b = b[1+n:]
+		if d := word(name); d != "" {
+			out = append(out, d)
+		}
+		at = next
 	}
 	return out
+}
+
+// domainAt reads one name, and where the next begins.
+func domainAt(b []byte, at int) (name string, next int, ok bool) {
+	var labels []string
+	size, before := 0, at
+	for at < len(b) && size < 256 {
+		n := int(b[at])
+		switch {
+		case n == 0:
+			return strings.Join(labels, "."), cmp.Or(next, at+1), true
+		case n >= 0xc0 && at+1 < len(b):
+			next = cmp.Or(next, at+2)
+			// Only to what was before, so that it ends.
+			if at = (n&0x3f)<<8 | int(b[at+1]); at >= before {
+				return "", 0, false
+			}
+			before = at
+			continue
+		case n > 63 || at+1+n > len(b):
+			return "", 0, false
+		}
+		labels = append(labels, string(b[at+1:at+1+n]))
+		at, size = at+1+n, size+1+n
+	}
+	return "", 0, false
 }
 
 // merge adds the news of an advertisement to what was known.

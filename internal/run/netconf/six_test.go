@@ -65,17 +65,34 @@ func TestDualStack(t *testing.T) {
 	})
 }
 
-// TestRenewal6: a DHCPv6 lease is renewed before it ends.
-func TestRenewal6(t *testing.T) {
+// TestCable6: after the cable was out the address is confirmed; in another
+// network it is given up for one of there.
+func TestCable6(t *testing.T) {
 	w := wire(t)
-	w.plug("eth0", mac0, "sw0")
-	s := w.dnsmasq("sw0", "fd01::1/64", "--enable-ra", "--dhcp-range=fd01::100,fd01::1ff,64,2m", "--dhcp-option=option6:58,3", "--dhcp-option=option6:59,6")
+	w.plug("eth0", mac0, "sw1")
+	w.plug("spare", mac1, "sw2")
+	first := w.dnsmasq("sw1", "fd01::1/64", "--enable-ra", "--dhcp-range=fd01::100,fd01::1ff,64,1h", "--dhcp-authoritative")
+	w.dnsmasq("sw2", "fd02::1/64", "--enable-ra", "--dhcp-range=fd02::100,fd02::1ff,64,1h", "--dhcp-authoritative")
 	m := w.boot("ip=eth0:dhcp6")
 	w.up(m)
-	// dnsmasq has no word for T1, so the cable is what makes the client ask.
+	before := w.addresses("eth0")
 	w.unplug("eth0", true)
+	w.eventually("the state says so", func() bool { return strings.Contains(m.State(), "eth0: no carrier (cable?)") })
 	w.unplug("eth0", false)
-	w.eventually("it was renewed", func() bool { return strings.Contains(s.out.String(), "DHCPRENEW") })
+	w.eventually("it was confirmed", func() bool { return strings.Contains(first.out.String(), "DHCPCONFIRM") })
+	if d := cmp.Diff(before, w.addresses("eth0")); d != "" {
+		t.Error(d)
+	}
+	w.unplug("eth0", true)
+	w.there("ip link set p-eth0 master sw2")
+	w.unplug("eth0", false)
+	w.eventually("an address of the other network", func() bool {
+		a := w.addresses("eth0")
+		return len(a) == 1 && strings.HasPrefix(a[0], "fd02::")
+	})
+	if !w.said("the lease of " + before[0] + " on eth0 has ended") {
+		t.Error("the end of the lease was not said")
+	}
 }
 
 // TestAddressInUse6: duplicate address detection declines what DHCPv6 gave.

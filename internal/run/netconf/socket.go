@@ -5,20 +5,20 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 
-	"github.com/insomniacslk/dhcp/dhcpv4"
 	"golang.org/x/sys/unix"
 )
 
-// conn4 is the PacketConn of a real NIC: a packet socket, which works without
+// conn4 is the packetConn4 of a real NIC: a packet socket, which works without
 // an address, and for renewals a UDP socket, which lets the kernel find the
 // server's MAC address.
 type conn4 struct {
 	ifname string
 	raw    *packetSocket
-	in     chan *dhcpv4.DHCPv4
+	in     chan message4
 	wg     sync.WaitGroup
 	mu     sync.Mutex
 	udp    net.PacketConn
@@ -29,7 +29,7 @@ func open4(ifname string, index int, mac net.HardwareAddr) (*conn4, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn4{ifname: ifname, raw: raw, in: make(chan *dhcpv4.DHCPv4, 16)}
+	c := &conn4{ifname: ifname, raw: raw, in: make(chan message4, 16)}
 	c.wg.Add(1)
 	go c.read()
 	return c, nil
@@ -48,7 +48,7 @@ func (c *conn4) read() {
 		if !ok {
 			continue
 		}
-		p, err := dhcpv4.FromBytes(payload)
+		p, err := parse4(slices.Clone(payload))
 		if err != nil {
 			continue // garbage on the wire is not ours to complain about
 		}
@@ -59,11 +59,12 @@ func (c *conn4) read() {
 	}
 }
 
-func (c *conn4) Packets() <-chan *dhcpv4.DHCPv4 { return c.in }
+func (c *conn4) packets() <-chan message4 { return c.in }
 
-func (c *conn4) Send(p *dhcpv4.DHCPv4, dst netip.Addr) error {
+func (c *conn4) send(b []byte, dst netip.Addr) error {
 	if dst == broadcast {
-		return c.raw.send(ipUDP(p.ToBytes()))
+		// From the address that the message says we have, which may be none (ciaddr; RFC 2131 4.1).
+		return c.raw.send(ipUDP(b, [4]byte(b[12:16])))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -74,7 +75,7 @@ func (c *conn4) Send(p *dhcpv4.DHCPv4, dst netip.Addr) error {
 		}
 		c.udp = u
 	}
-	_, err := c.udp.WriteTo(p.ToBytes(), &net.UDPAddr{IP: dst.AsSlice(), Port: 67})
+	_, err := c.udp.WriteTo(b, &net.UDPAddr{IP: dst.AsSlice(), Port: 67})
 	return err
 }
 
@@ -103,7 +104,7 @@ func bindTo(ifname string, reuse bool) func(_, _ string, rc syscall.RawConn) err
 	}
 }
 
-func (c *conn4) Close() {
+func (c *conn4) close() {
 	c.raw.close()
 	c.mu.Lock()
 	if c.udp != nil {

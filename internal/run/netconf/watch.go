@@ -81,16 +81,18 @@ func (m *Manager) handle(ctx context.Context, e rtnl.Event) {
 		delete(m.nics, e.Index)
 		m.cfg.Log.Debugf("%s is gone", n.name())
 	case e.Link != nil:
-		had := n.carrier()
+		had, flips := n.carrier(), n.link.Flips
 		n.link = *e.Link
-		if now := n.carrier(); now != had {
+		now := n.carrier()
+		if now != had {
 			m.cfg.Log.Debugf("%s: carrier %v", n.name(), now)
+		}
+		// Out and in again within a second is one report of the kernel's.
+		if now && (!had || n.link.Flips != flips) {
 			for _, c := range n.cables {
-				if now {
-					select {
-					case c <- struct{}{}: // it may be in another network now
-					default:
-					}
+				select {
+				case c <- struct{}{}: // it may be in another network now
+				default:
 				}
 			}
 		}

@@ -19,6 +19,7 @@ type Link struct {
 	MTU    int
 	Master int    // index of the bond or bridge that it belongs to
 	Flags  uint32 // IFF_...
+	Flips  uint32 // how often the carrier came or went
 }
 
 // Up says whether the link is switched on.
@@ -53,6 +54,8 @@ func parseLink(d []byte) (Link, bool) {
 			l.MTU = int(binary.NativeEndian.Uint32(v))
 		case k == unix.IFLA_MASTER && len(v) == 4:
 			l.Master = int(binary.NativeEndian.Uint32(v))
+		case k == unix.IFLA_CARRIER_CHANGES && len(v) == 4:
+			l.Flips = binary.NativeEndian.Uint32(v)
 		case k == unix.IFLA_LINKINFO:
 			kind, _ := find(v, unix.IFLA_INFO_KIND)
 			l.Kind = cstring(kind)

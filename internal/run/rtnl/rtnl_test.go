@@ -46,8 +46,8 @@ func TestParse(t *testing.T) {
 	}{
 		"a bond's member": {packet(unix.RTM_NEWLINK, linkBody(0, 7, unix.IFF_UP|unix.IFF_LOWER_UP, appendAttr(nil, unix.IFLA_IFNAME, text("eth0")),
 			appendAttr(nil, unix.IFLA_ADDRESS, []byte{2, 0, 0, 0, 0, 1}), appendAttr(nil, unix.IFLA_PERM_ADDRESS, []byte{2, 0, 0, 0, 0, 2}),
-			appendAttr(nil, unix.IFLA_MTU, u32(9000)), appendAttr(nil, unix.IFLA_MASTER, u32(9)))),
-			[]Event{{Index: 7, Link: &Link{Index: 7, Name: "eth0", MAC: []byte{2, 0, 0, 0, 0, 1}, Perm: []byte{2, 0, 0, 0, 0, 2}, MTU: 9000, Master: 9, Flags: unix.IFF_UP | unix.IFF_LOWER_UP}}}},
+			appendAttr(nil, unix.IFLA_MTU, u32(9000)), appendAttr(nil, unix.IFLA_MASTER, u32(9)), appendAttr(nil, unix.IFLA_CARRIER_CHANGES, u32(3)))),
+			[]Event{{Index: 7, Link: &Link{Index: 7, Name: "eth0", MAC: []byte{2, 0, 0, 0, 0, 1}, Perm: []byte{2, 0, 0, 0, 0, 2}, MTU: 9000, Master: 9, Flips: 3, Flags: unix.IFF_UP | unix.IFF_LOWER_UP}}}},
 		"a vlan": {packet(unix.RTM_NEWLINK, linkBody(0, 7, 0, appendAttr(nil, unix.IFLA_IFNAME, text("v")),
 			appendAttr(nil, unix.IFLA_LINKINFO, appendAttr(nil, unix.IFLA_INFO_KIND, text("vlan"))))), []Event{{Index: 7, Link: &Link{Index: 7, Name: "v", Kind: "vlan"}}}},
 		"a port's state is no link":     {packet(unix.RTM_NEWLINK, linkBody(unix.AF_BRIDGE, 7, 0, appendAttr(nil, unix.IFLA_IFNAME, text("v")))), nil},
