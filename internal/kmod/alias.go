@@ -7,63 +7,107 @@ import (
 
 // aliasTable finds the patterns that match a string without trying them all:
 // patterns are grouped by their literal beginning, and a query looks up each of
-// its own beginnings of a length that occurs.
+// its own beginnings of a length that occurs. It is made at every boot, of
+// thousands of lines: it keeps places in the text and copies nothing.
 type aliasTable struct {
-	byPrefix map[string][]alias
-	lengths  []int // of the literal beginnings, ascending
+	text    string
+	aliases []alias
+	first   []int32 // by hash of the literal beginning: number of an alias, from 1
+	lengths []int   // of the literal beginnings, ascending
 }
 
 type alias struct {
-	rest   string // the pattern after the literal beginning
-	module string
-	line   int
+	at   int32 // where the pattern starts
+	fix  int32 // length of its literal beginning
+	next int32 // with the same hash: number of an alias, from 1
 }
 
 func parseAliases(text string) aliasTable {
-	t := aliasTable{byPrefix: make(map[string][]alias, strings.Count(text, "\n")/2)}
-	seen := map[int]bool{}
-	n := 0
-	for line := range strings.Lines(text) {
-		n++
-		pattern, ok := strings.CutPrefix(line, "alias ")
-		if !ok {
-			continue
+	lines := strings.Count(text, "\n") + 1
+	size := 1
+	for size < lines {
+		size *= 2
+	}
+	t := aliasTable{text: text, aliases: make([]alias, 0, lines), first: make([]int32, size)}
+	var seen []bool
+	for start := 0; start < len(text); {
+		end := start + lineLength(text[start:])
+		at := start + len("alias ")
+		if strings.HasPrefix(text[start:end], "alias ") {
+			for at < end && text[at] == ' ' {
+				at++
+			}
+			h, n := hashStart, at
+		literal:
+			for ; n < end; n++ {
+				switch c := text[n]; c {
+				case '*', '?', '[', '\\', ' ':
+					break literal
+				default:
+					h = hashNext(h, c)
+				}
+			}
+			slot, fix := int(h)&(size-1), n-at
+			t.aliases = append(t.aliases, alias{int32(at), int32(fix), t.first[slot]})
+			t.first[slot] = int32(len(t.aliases))
+			for len(seen) <= fix {
+				seen = append(seen, false)
+			}
+			seen[fix] = true
 		}
-		// Patterns never hold blanks, modules' names neither.
-		pattern, module, ok := strings.Cut(strings.TrimSpace(pattern), " ")
-		if !ok {
-			continue
-		}
-		pattern = Normalize(pattern)
-		cut := strings.IndexAny(pattern, `*?[\`)
-		if cut < 0 {
-			cut = len(pattern)
-		}
-		prefix := pattern[:cut]
-		t.byPrefix[prefix] = append(t.byPrefix[prefix], alias{pattern[cut:], Normalize(strings.TrimSpace(module)), n})
-		if !seen[cut] {
-			seen[cut] = true
-			t.lengths = append(t.lengths, cut)
+		start = end + 1
+	}
+	for n, is := range seen {
+		if is {
+			t.lengths = append(t.lengths, n)
 		}
 	}
-	slices.Sort(t.lengths)
 	return t
+}
+
+func lineLength(text string) int {
+	if n := strings.IndexByte(text, '\n'); n >= 0 {
+		return n
+	}
+	return len(text)
+}
+
+// The hash is FNV-1a, over what Normalize makes of the bytes.
+const hashStart = uint32(2166136261)
+
+func hashNext(h uint32, c byte) uint32 {
+	if c == '-' {
+		c = '_'
+	}
+	return (h ^ uint32(c)) * 16777619
 }
 
 func (t *aliasTable) match(s string) []string {
 	s = Normalize(strings.TrimSpace(s))
-	var hits []alias
+	type hit struct {
+		at     int32
+		module string
+	}
+	var hits []hit
+	h, hashed := hashStart, 0
 	for _, n := range t.lengths {
 		if n > len(s) {
 			break
 		}
-		for _, a := range t.byPrefix[s[:n]] {
-			if fnmatch(a.rest, s[n:]) {
-				hits = append(hits, a)
+		for ; hashed < n; hashed++ {
+			h = hashNext(h, s[hashed])
+		}
+		for i := t.first[int(h)&(len(t.first)-1)]; i > 0; i = t.aliases[i-1].next {
+			a := t.aliases[i-1]
+			line := t.text[a.at : int(a.at)+lineLength(t.text[a.at:])]
+			// Patterns never hold blanks, modules' names neither.
+			pattern, module, ok := strings.Cut(line, " ")
+			if ok && int(a.fix) == n && Normalize(pattern[:n]) == s[:n] && fnmatch(Normalize(pattern[n:]), s[n:]) {
+				hits = append(hits, hit{a.at, Normalize(strings.TrimSpace(module))})
 			}
 		}
 	}
-	slices.SortFunc(hits, func(a, b alias) int { return a.line - b.line })
+	slices.SortFunc(hits, func(a, b hit) int { return int(a.at - b.at) })
 	var out []string
 	for _, h := range hits {
 		if !slices.Contains(out, h.module) {

@@ -103,10 +103,17 @@ func (x *Index) parseDep(text string) error {
 			return fmt.Errorf("line %d has no colon", n)
 		}
 		m := &Module{Name: NameOf(p), Path: p, Deps: strings.Fields(deps)}
-		for _, q := range append([]string{p}, m.Deps...) {
-			if q != path.Clean(q) || strings.HasPrefix(q, "../") || strings.HasPrefix(q, "/") {
-				return fmt.Errorf("line %d: %q is not a path below the tree", n, q)
+		bad := ""
+		for _, q := range m.Deps {
+			if !below(q) {
+				bad = q
 			}
+		}
+		if !below(p) {
+			bad = p
+		}
+		if bad != "" {
+			return fmt.Errorf("line %d: %q is not a path below the tree", n, bad)
 		}
 		if x.modules[m.Name] == nil {
 			x.modules[m.Name] = m
@@ -114,6 +121,21 @@ func (x *Index) parseDep(text string) error {
 		}
 	}
 	return nil
+}
+
+// below says whether a path is one below the tree, in its shortest form.
+func below(p string) bool {
+	start := 0
+	for i := 0; i <= len(p); i++ {
+		if i == len(p) || p[i] == '/' {
+			switch p[start:i] {
+			case "", ".", "..":
+				return false
+			}
+			start = i + 1
+		}
+	}
+	return true
 }
 
 func (x *Index) parseSoft(text string) {
