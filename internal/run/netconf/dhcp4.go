@@ -202,11 +202,13 @@ func (c *client4) renewed(ctx context.Context, l *Lease) (*Lease, error) {
 }
 
 // confirm asks all servers whether the lease is good where the cable is now; nil
-// if nobody answers. It asks for half a minute: a switch's port may take that
-// long until it passes packets.
+// if nobody answers. It asks as after a reboot (RFC 2131 3.2): what is asked as a
+// renewal, servers refuse only if they know the lease. It asks for half a minute: a
+// switch's port may take that long until it passes packets.
 func (c *client4) confirm(ctx context.Context, l *Lease) (*Lease, error) {
 	for wait := time.Second / 4; wait <= 16*time.Second; wait *= 2 {
-		next, err := c.ask(ctx, l, broadcast, jitter(wait))
+		p := c.message(request4, option4{optRequested, l.Address.Addr().AsSlice()})
+		next, err := c.ask(ctx, p, broadcast, jitter(wait))
 		if next != nil || errors.Is(err, errNAK) || ctx.Err() != nil {
 			return next, err
 		}
@@ -227,7 +229,9 @@ func (c *client4) renew(ctx context.Context, l *Lease) (*Lease, error) {
 		}
 		// RFC 2131 4.4.5: half of the time that remains, not below a minute, not
 		// past the phase's end.
-		next, err := c.ask(ctx, l, dst, min(max(until.Sub(now)/2, time.Minute), until.Sub(now)))
+		p := c.message(request4)
+		p.client = l.Address.Addr()
+		next, err := c.ask(ctx, p, dst, min(max(until.Sub(now)/2, time.Minute), until.Sub(now)))
 		if next != nil || errors.Is(err, errNAK) {
 			return next, err
 		}
@@ -238,10 +242,8 @@ func (c *client4) renew(ctx context.Context, l *Lease) (*Lease, error) {
 	return nil, fmt.Errorf("no server renewed the lease of %s", l.Address)
 }
 
-// ask asks once for the lease to go on; nil without an answer.
-func (c *client4) ask(ctx context.Context, l *Lease, dst netip.Addr, wait time.Duration) (*Lease, error) {
-	p := c.message(request4)
-	p.client = l.Address.Addr()
+// ask asks once for a lease to go on; nil without an answer.
+func (c *client4) ask(ctx context.Context, p message4, dst netip.Addr, wait time.Duration) (*Lease, error) {
 	if err := c.conn.send(p.bytes(), dst); err != nil {
 		c.debugf("dhcp: renew: %v", err)
 	}

@@ -248,7 +248,7 @@ func TestKea6(t *testing.T) {
 	m := w.boot("ip=eth0:dhcp6", func(c *Config) { c.UUID = someUUID })
 	r := w.up(m)
 	l := r.Lease
-	if fmt.Sprint(l.DNS, l.Search, l.NTP, l.BootFile, l.Duration, l.T1, l.T2) != "[fd01::53] [one.example] [fd01::123] http://[fd01::1]/boot 12s 3s 6s" {
+	if fmt.Sprintln(l.DNS, l.Search, l.NTP, l.BootFile, l.Duration, l.T1, l.T2) != "[fd01::53] [one.example] [fd01::123] http://[fd01::1]/boot 12s 3s 6s\n" {
 		t.Errorf("lease %+v", l)
 	}
 	if !strings.Contains(first.out.String(), "00:04:4c:4c:45:44:00:51:35:10:80:52:c4:c0:4f:4d:35:32") {
