@@ -37,6 +37,9 @@ func parseMapped(uuid, name string) mapped {
 	case prefix == "DMRAID":
 		return mapped{Kind: "dmraid"}
 	case strings.HasPrefix(prefix, "part") && digits(prefix[4:]):
+		if strings.HasPrefix(rest, "DMRAID-") {
+			return mapped{Kind: "dmraid", Hide: true}
+		}
 		return mapped{Kind: "partition"} // kpartx: part1-mpath-WWID
 	}
 	return mapped{}

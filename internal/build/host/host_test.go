@@ -166,6 +166,17 @@ func TestMachines(t *testing.T) {
 			features: []string{"dm", "multipath"},
 			words:    []string{"root=/dev/mapper/mpatha-part1", "rootfstype=ext4"},
 		},
+		"firmware RAID by dmraid, with partitions by kpartx": {
+			make: func(m *machine) {
+				m.device("pci0000:00/0000:00:1f.2", "pci:v00008086d00002922sv0sd0bc01sc06i01", "ahci")
+				set := m.dm(0, "isw_abc_Vol0", "DMRAID-isw_abc_Vol0", m.sata(1, "sda"), m.sata(2, "sdb"))
+				part := m.dm(1, "isw_abc_Vol0-part1", "part1-DMRAID-isw_abc_Vol0", set)
+				m.mounted(m.dev(part), "/", "ext4", "/dev/mapper/isw_abc_Vol0-part1", "rw")
+			},
+			strict:   []string{"!ahci", "!dm_mod", "!ext4", "!sd_mod"},
+			features: []string{"dm", "dmraid"},
+			words:    []string{"root=/dev/mapper/isw_abc_Vol0-part1", "rootfstype=ext4", "rd.dm.uuid=isw_abc_Vol0"},
+		},
 		"thin LV on bcache, and a device-mapper device of nobody's": {
 			make: func(m *machine) {
 				m.device("pci0000:00/0000:00:1f.2", "pci:v00008086d00002922sv0sd0bc01sc06i01", "ahci")

@@ -251,7 +251,7 @@ func (h *Host) judge() {
 		switch {
 		case n.Kind == "dm" && n.DM.Kind == "":
 			h.notice("%s, %s, is a device-mapper device of a kind that is not known here; add its driver with --add-drivers and make it in a hook", n.Label, h.stack.why[n])
-		case n.Kind == "dm" && (n.DM.Kind == "dmraid" || n.DM.Kind == "verity" || n.DM.Kind == "integrity"):
+		case n.Kind == "dm" && (n.DM.Kind == "verity" || n.DM.Kind == "integrity"):
 			h.notice("%s, %s, is made by %s: its module comes along, but no feature here sets it up; use a hook", n.Label, h.stack.why[n], n.DM.Kind)
 		case n.Kind == "bcache", n.Kind == "drbd", n.Kind == "rbd", n.Kind == "zd":
 			h.notice("%s, %s, is made by %s: its module comes along, but no feature here sets it up; use a hook", n.Label, h.stack.why[n], n.Kind)

@@ -17,7 +17,7 @@ func (h *Host) features() []string {
 		case "dm":
 			set["dm"] = true
 			switch n.DM.Kind {
-			case "lvm", "crypt", "multipath":
+			case "lvm", "crypt", "multipath", "dmraid":
 				set[n.DM.Kind] = true
 			case "partition":
 				set["multipath"] = true
@@ -61,6 +61,8 @@ func (h *Host) cmdline() []string {
 			add("rd.lvm.lv=" + n.DM.VG + "/" + n.DM.LV)
 		case n.Kind == "dm" && n.DM.Kind == "crypt" && n.DM.UUID != "":
 			add("rd.luks.uuid=" + n.DM.UUID)
+		case n.Kind == "dm" && n.DM.Kind == "dmraid" && !n.DM.Hide:
+			add("rd.dm.uuid=" + strings.TrimPrefix(n.Label, "/dev/mapper/"))
 		case n.Kind == "md" && n.uuid != "":
 			add("rd.md.uuid=" + n.uuid)
 		}
