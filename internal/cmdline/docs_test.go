@@ -40,10 +40,27 @@ func known() string {
 		if d.Status == words.Elsewhere || strings.HasSuffix(d.Name, "*") || (quietly && len(r.Aliases)+len(r.Old) == 0 && !r.NotYet && r.Instead == "" && d.Type != words.Flag) {
 			continue
 		}
-		b.WriteString(r.String() + "\n")
+		b.WriteString(ruleLine(r) + "\n")
 	}
 	b.WriteString("`\n")
 	return b.String()
+}
+
+// ruleLine is a rule as ParseRule reads it.
+func ruleLine(r cmdline.Rule) string {
+	names := strings.Join(append([]string{r.Name}, r.Aliases...), ",")
+	if len(r.Old) > 0 {
+		names += ";" + strings.Join(r.Old, ",")
+	}
+	arg := strings.Join(r.Choices, ",")
+	if r.Type == cmdline.Number && (r.Min > 0 || r.Max > 0) {
+		arg = fmt.Sprintf("%d..%d", r.Min, r.Max)
+	}
+	state := ""
+	if r.NotYet {
+		state = "-"
+	}
+	return strings.TrimRight(strings.Join([]string{names, string(rune(r.Type)), arg, r.Default, state, r.Instead}, "\t"), "\t")
 }
 
 func TestTableIsSound(t *testing.T) {
@@ -66,7 +83,7 @@ func TestTableIsSound(t *testing.T) {
 		case (d.Type == words.Choice) != (len(d.Choices) > 0) && d.Type != words.List:
 			t.Errorf("%s: choices", d.Name)
 		}
-		if got := cmdline.ParseRule(d.Rule().String()); fmt.Sprint(got) != fmt.Sprint(d.Rule()) {
+		if got := cmdline.ParseRule(ruleLine(d.Rule())); fmt.Sprint(got) != fmt.Sprint(d.Rule()) {
 			t.Errorf("%s: %+v reads back as %+v", d.Name, d.Rule(), got)
 		}
 	}

@@ -44,23 +44,6 @@ type Rule struct {
 	Instead  string // a deprecated word with another meaning: what it stands for
 }
 
-// String is a rule as a line of the table.
-func (r Rule) String() string {
-	names := strings.Join(append([]string{r.Name}, r.Aliases...), ",")
-	if len(r.Old) > 0 {
-		names += ";" + strings.Join(r.Old, ",")
-	}
-	arg := strings.Join(r.Choices, ",")
-	if r.Type == Number && (r.Min > 0 || r.Max > 0) {
-		arg = fmt.Sprintf("%d..%d", r.Min, r.Max)
-	}
-	state := ""
-	if r.NotYet {
-		state = "-"
-	}
-	return strings.TrimRight(strings.Join([]string{names, string(rune(r.Type)), arg, r.Default, state, r.Instead}, "\t"), "\t")
-}
-
 // ParseRule reads a line of the table.
 func ParseRule(s string) Rule {
 	f := append(strings.Split(s, "\t"), "", "", "", "", "")

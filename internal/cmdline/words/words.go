@@ -144,10 +144,8 @@ func Find(all []Def, key string) (d Def, alias, old, ok bool) {
 		switch {
 		case d.Name == key:
 			return d, false, d.Instead != "", true
-		case slices.Contains(d.Aliases, key):
-			return d, true, false, true
-		case slices.Contains(d.Old, key):
-			return d, true, true, true
+		case slices.Contains(d.Names(), key):
+			return d, true, slices.Contains(d.Old, key), true
 		}
 	}
 	for _, d := range all {

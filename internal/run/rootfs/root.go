@@ -2,6 +2,9 @@
 // the machine over to it. A root parses its words, prepares (waits for its
 // device, downloads), mounts, and is handed over; stopping at shutdown is the
 // root's own. Layout of live roots as dracut's dmsquash-live makes it.
+//
+// Parse reads root= alone. A root on the network is what root=, netroot= and
+// nfsroot= say together: a Kind of that sort takes it from cmdline.ParseRoots.
 package rootfs
 
 import (
