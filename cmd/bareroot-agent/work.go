@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"bareroot/internal/facts"
 	"bareroot/internal/rdconf"
 	"bareroot/internal/run/agent"
+	"bareroot/internal/run/courier"
 	"bareroot/internal/run/dialect/native"
 	"bareroot/internal/run/role"
 	"bareroot/internal/stream"
@@ -45,7 +45,10 @@ func work(ctx context.Context, f files, console io.Writer) error {
 	}
 	fmt.Fprintf(out, "agent: bareroot-agent %s for %s at %s\n", version.String(), s.Name, s.Server.URL)
 
-	hc := &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}
+	hc, err := courier.Client(&s.Server, time.Now)
+	if err != nil {
+		return err
+	}
 	g := &facts.Gatherer{Root: "/", BootMAC: s.Server.BootMAC}
 	a := &agent.Agent{
 		Dialect: native.New(&client.Agent{Base: s.Server.URL, Token: s.Token, HTTP: hc}),

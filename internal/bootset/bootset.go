@@ -6,7 +6,7 @@
 //	files.json      []File: every file of the ramdisk, where from and why
 //	vmlinuz         the kernel
 //	00-microcode.cpio, 10-init.cpio.zst, 10-userland.cpio.zst, 15-tools.cpio.zst, 20-modules.cpio,
-//	30-firmware.cpio, 40-agent.cpio.zst, 50-config.cpio
+//	30-firmware.cpio, 40-agent.cpio, 50-config.cpio
 package bootset
 
 import (

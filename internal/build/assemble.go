@@ -91,7 +91,7 @@ func assemble(ctx context.Context, o *Options, r *recipe, to target) (*Result, [
 			{partInit, "init", "10-init.cpio", r.everyBoot, r.pid1},
 			{partUserland, first, "10-" + first + ".cpio", r.everyBoot, r.userland},
 			{partTools, "tools", "15-tools.cpio", r.segments, r.tools},
-			{partAgent, "agent", "40-agent.cpio", r.segments, r.agent},
+			{partAgent, "agent", "40-agent.cpio", none, r.agent},
 			{partConfig, "config", "50-config.cpio", none, r.config},
 		} {
 			if len(p.items) == 0 {

@@ -133,9 +133,12 @@ func TestFeatureChoice(t *testing.T) {
 			o.AddFeatures, o.OmitFeatures = []string{"url"}, []string{"network"}
 		}, "", []string{"network", "omitted"}},
 		"forced over omitted": {func(_ *testing.T, _ string, o *Options) {
-			o.Roles, o.Agent = nil, ""
+			o.Roles = nil
 			o.Features, o.ForceFeatures, o.OmitFeatures = []string{"base"}, []string{"url"}, []string{"url"}
 		}, "base network url root", nil},
+		"agent missing": {func(_ *testing.T, _ string, o *Options) {
+			o.Roles, o.Agent, o.AddFeatures = nil, "", []string{"livenet"}
+		}, "", []string{"url", "needed by livenet", "--agent"}},
 		"program missing": {func(_ *testing.T, _ string, o *Options) { o.AddFeatures = []string{"sshd"} }, "", []string{"sshd", "Debian: openssh-server"}},
 		"module missing":  {func(_ *testing.T, _ string, o *Options) { o.AddFeatures = []string{"bond"} }, "", []string{"bond", "no module bonding"}},
 		"kernel option missing": {func(t *testing.T, root string, o *Options) {

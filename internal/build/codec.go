@@ -221,12 +221,12 @@ func newXZ(w io.Writer, level int) (io.WriteCloser, error) {
 }
 
 // newEncoder makes a zstd encoder whose output does not depend on the machine.
-func newEncoder(w io.Writer, level int) (*zstd.Encoder, error) {
+func newEncoder(w io.Writer, level int, more ...zstd.EOption) (*zstd.Encoder, error) {
 	speed := zstd.SpeedDefault
 	if level > 0 {
 		speed = zstd.EncoderLevelFromZstd(level)
 	}
-	e, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(speed))
+	e, err := zstd.NewWriter(w, append(more, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(speed))...)
 	if err != nil {
 		return nil, fmt.Errorf("compress: %w", err)
 	}

@@ -157,6 +157,9 @@ func (r *recipe) available(o *Options) error {
 				}
 			}
 		}
+		if w.Agent && o.Agent == "" {
+			return "bareroot-agent was not found; name it with --agent", nil
+		}
 		for _, b := range w.Binaries {
 			if b.Optional {
 				continue

@@ -128,10 +128,8 @@ func newRecipe(ctx context.Context, o *Options, wantKernel bool) (*recipe, error
 	if err := r.addUserland(o); err != nil {
 		return nil, err
 	}
-	if o.needsAgent() || slices.ContainsFunc(r.features, func(w wanted) bool { return w.Agent }) {
-		if err := r.addAgent(o); err != nil {
-			return nil, err
-		}
+	if err := r.addAgent(ctx, o); err != nil {
+		return nil, err
 	}
 	if err := r.addConfig(o, h, wantKernel); err != nil {
 		return nil, err

@@ -10,7 +10,6 @@ import (
 
 	"bareroot/internal/build/feature"
 	"bareroot/internal/cpio"
-	"bareroot/internal/rdconf"
 	"bareroot/internal/version"
 )
 
@@ -95,18 +94,6 @@ func (r *recipe) busybox(o *Options) ([]item, error) {
 		}
 	}
 	return items, nil
-}
-
-func (r *recipe) addAgent(o *Options) error {
-	agent, err := o.ownProgram("agent", o.Agent, "--agent")
-	if err != nil {
-		return err
-	}
-	if agent.Arch != r.arch {
-		return inputError{fmt.Errorf("bareroot-agent %s is for %s, bareroot-init %s for %s", o.Agent, agent.Arch, o.Init, r.arch)}
-	}
-	r.agent = withParents([]item{{Path: rdconf.AgentPath[1:], Mode: cpio.TypeRegular | 0o755, Data: agent.Data, From: o.Agent, Why: "carries out orders"}})
-	return nil
 }
 
 // certificates takes the certificate authorities that the sysroot trusts.

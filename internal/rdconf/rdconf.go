@@ -29,6 +29,7 @@ const (
 	LogPath     = "/run/bareroot/boot.log"
 	SSHPath     = "/run/bareroot/ssh.json" // an SSH, from init for the agent
 	AgentPath   = "/usr/bin/bareroot-agent"
+	AgentPacked = AgentPath + ".zst" // which init unpacks to AgentPath when it is needed
 )
 
 // Config is the document.

@@ -112,6 +112,26 @@ func (f *Fetcher) Open(ctx context.Context, src api.Source) (io.ReadCloser, erro
 	return d, nil
 }
 
+// Size asks how many bytes a URL has, 0 if the server does not say. It is no
+// promise.
+func (f *Fetcher) Size(ctx context.Context, url string) (int64, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, url, nil)
+	if err != nil {
+		return 0, fmt.Errorf("ask for the size of %s: %w", url, err)
+	}
+	req.Header.Set("Accept-Encoding", "identity")
+	f.authorize(req)
+	resp, err := f.client().Do(req)
+	if err != nil {
+		return 0, fmt.Errorf("ask for the size of %s: %w", url, err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("ask for the size of %s: the server answered %s", url, resp.Status)
+	}
+	return max(resp.ContentLength, 0), nil
+}
+
 // client is the configured client with redirects that carry the token only
 // to its origin. net/http compares host names without ports, which is not
 // enough: another port is another program.

@@ -3,7 +3,8 @@ package feature
 var url = Info{
 	Name:    "url",
 	Aliases: []string{"url-lib", "curl", "http"},
-	About:   "images and roots by http and https; the sysroot's certificate authorities are taken along",
+	About:   "a machine's own server, and images and roots by http and https, which are bareroot-agent's part; the sysroot's certificate authorities are taken along",
 	When:    Default,
 	Needs:   []string{"network"},
+	Agent:   true,
 }

@@ -40,8 +40,8 @@ const settleLimit = 30 * time.Second
 // runAgent starts bareroot-agent and does what it leaves behind. It returns
 // without an error when the boot goes on to a root.
 func (b *Boot) runAgent(ctx context.Context) error {
-	if _, err := os.Stat(rdconf.AgentPath); err != nil {
-		return fmt.Errorf("role %s: %w (this ramdisk was built without the agent)", b.role(), err)
+	if err := b.readyAgent(); err != nil {
+		return fmt.Errorf("role %s: %w", b.role(), err)
 	}
 	// An inventory taken before the disks' drivers are loaded would lack disks.
 	if !b.devices.Settle(ctx, settleLimit) {

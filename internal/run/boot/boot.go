@@ -8,10 +8,10 @@ package boot
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +21,7 @@ import (
 	"bareroot/internal/run/assemble"
 	"bareroot/internal/run/console"
 	"bareroot/internal/run/device"
+	"bareroot/internal/run/errand"
 	"bareroot/internal/run/fips"
 	"bareroot/internal/run/hook"
 	"bareroot/internal/run/netconf"
@@ -49,7 +50,7 @@ type Boot struct {
 	network *netconf.Manager
 	up      *netconf.Result
 	session *rdconf.Session
-	http    *http.Client
+	courier *errand.Sender // an agent that speaks to the server
 	root    rootfs.Root
 	stack   *assemble.Engine // makes the devices that the root is on
 	outside []string         // mounts that the root will not see
@@ -64,11 +65,13 @@ type Boot struct {
 	feeding func()            // ends the feeding of the watchdog; nil: none is fed
 	armed   chan struct{}     // closed when it is fed, or there is none
 	fips    *fips.Checks
+
+	unpacking sync.Mutex // of the agent
 }
 
 // Main runs as PID 1. It does not return: the kernel panics when PID 1 ends.
 func Main() {
-	b := &Boot{start: time.Now(), log: console.NewLog(os.Stderr), http: &http.Client{Transport: plainTransport()}}
+	b := &Boot{start: time.Now(), log: console.NewLog(os.Stderr)}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	b.life = ctx

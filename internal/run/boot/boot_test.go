@@ -2,27 +2,19 @@ package boot
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"math/big"
-	"net/http"
-	"net/http/httptest"
+	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"bareroot/api"
-	"bareroot/client"
 	"bareroot/internal/cmdline"
+	"bareroot/internal/rdconf"
 	"bareroot/internal/run/console"
+	"bareroot/internal/run/errand"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -134,91 +126,104 @@ func TestProbeAddress(t *testing.T) {
 	}
 }
 
-// The reporter keeps order and numbers, sends again what failed, and keeps
-// only the newest progress.
-func TestReporter(t *testing.T) {
-	var mu sync.Mutex
-	var got []string
-	fail := 2
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
-		if fail > 0 {
-			fail--
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
-		var b api.EventBatch
-		if json.NewDecoder(r.Body).Decode(&b) == nil {
-			for i, e := range b.Events {
-				if e.BootID != "boot" || e.Seq != len(got)+1 {
-					t.Errorf("event %d: %+v", i, e)
-				}
-				got = append(got, e.Kind+" "+e.Phase)
+// server is an agent and a server behind it, which fails as told.
+type server struct {
+	mu      sync.Mutex
+	fails   []error // of the next sends
+	got     []string
+	bad     []string
+	reached chan struct{}
+}
+
+func (s *server) Send(_ context.Context, e errand.Errand, _ func(errand.Answer)) (errand.Answer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reached != nil {
+		close(s.reached)
+		s.reached = nil
+	}
+	if e.Report.Token != "t" || e.Report.Server.URL != "http://s" {
+		s.bad = append(s.bad, fmt.Sprintf("sent to %+v", e.Report.Server))
+	}
+	take := func(events []api.Event) {
+		for _, e := range events {
+			if e.BootID != "boot" || e.Seq != len(s.got)+1 {
+				s.bad = append(s.bad, fmt.Sprintf("event %+v", e))
 			}
+			s.got = append(s.got, e.Kind+" "+e.Phase)
 		}
-		_, _ = w.Write([]byte("{}"))
-	}))
-	defer srv.Close()
-	r := NewReporter(console.NewLog(&strings.Builder{}), "boot")
-	defer r.Close()
-	o := &api.Order{ID: "o", Attempt: 1}
-	r.Event("network", "", false)
-	r.Order(o, api.Event{Kind: api.EventProgress, Done: 1})
-	r.Order(o, api.Event{Kind: api.EventProgress, Done: 2})
-	r.Event("root", "", true)
-	r.Connect(t.Context(), &client.Agent{Base: srv.URL, Token: "t"})
-	r.Flush(20 * time.Second)
-	mu.Lock()
-	defer mu.Unlock()
-	if d := cmp.Diff([]string{"boot network", "boot root"}, got[:min(2, len(got))]); d != "" {
-		t.Error(d)
+	}
+	if len(s.fails) > 0 {
+		err := s.fails[0]
+		if s.fails = s.fails[1:]; err == errLogOnly {
+			take(e.Report.Events)
+			return errand.Answer{Events: len(e.Report.Events)}, err
+		}
+		return errand.Answer{}, err
+	}
+	take(e.Report.Events)
+	return errand.Answer{Events: len(e.Report.Events), Offset: 5}, nil
+}
+
+var errLogOnly = errors.New("the events were taken, the log not")
+
+// The reporter keeps order and numbers, sends again what failed, whether that
+// was the server or the agent, and keeps only the newest progress.
+func TestReporter(t *testing.T) {
+	for name, fails := range map[string][]error{
+		"all well":            nil,
+		"server away":         {&api.Problem{Status: 503}},
+		"the agent dies":      {errors.New("bareroot-agent ended in the middle of its work")},
+		"the log is not sent": {errLogOnly},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &server{fails: fails}
+			r := NewReporter(console.NewLog(&strings.Builder{}), "boot")
+			defer r.Close()
+			o := &api.Order{ID: "o", Attempt: 1}
+			r.Event("network", "", false)
+			r.Order(o, api.Event{Kind: api.EventProgress, Done: 1})
+			r.Order(o, api.Event{Kind: api.EventProgress, Done: 2})
+			r.Event("root", "", true)
+			session := &rdconf.Session{Server: rdconf.Server{URL: "http://s"}, Token: "t"}
+			r.Connect(t.Context(), s, session)
+			r.Flush(20 * time.Second)
+			r.Close()
+			// A switch to the root that failed.
+			r.Event("switch-root", "", true)
+			r.Connect(t.Context(), s, session)
+			r.Flush(20 * time.Second)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if d := cmp.Diff([]string{"boot network", "boot root", "boot switch-root"}, s.got); d != "" || len(s.bad) > 0 {
+				t.Error(d, s.bad)
+			}
+		})
 	}
 }
 
-func TestVerifyPinned(t *testing.T) {
-	now := time.Now()
-	make1 := func(name string, ca bool, parent *x509.Certificate, pk *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
-		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tpl := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
-			IsCA: ca, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
-		if !ca {
-			tpl.DNSNames = []string{name}
-		}
-		if parent == nil {
-			parent, pk = tpl, k
-		}
-		der, err := x509.CreateCertificate(rand.Reader, tpl, parent, &k.PublicKey, pk)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, _ := x509.ParseCertificate(der)
-		return c, k
-	}
-	ca, cak := make1("ca", true, nil, nil)
-	leaf, _ := make1("server", false, ca, cak)
-	evil, _ := make1("server", false, nil, nil)
-	sum := sha256.Sum256(ca.Raw)
-	fp := hex.EncodeToString(sum[:])
-	for name, c := range map[string]struct {
-		chain []*x509.Certificate
-		host  string
-		now   time.Time
-		ok    bool
-	}{
-		"pinned":                         {[]*x509.Certificate{leaf, ca}, "server", now, true},
-		"time not known yet":             {[]*x509.Certificate{leaf, ca}, "server", time.Time{}, true},
-		"expired":                        {[]*x509.Certificate{leaf, ca}, "server", now.Add(2 * time.Hour), false},
-		"other host":                     {[]*x509.Certificate{leaf, ca}, "other", now, false},
-		"the CA is only shown, not used": {[]*x509.Certificate{evil, ca}, "server", now, false},
-		"without the CA":                 {[]*x509.Certificate{leaf}, "server", now, false},
-		"nothing":                        {nil, "server", now, false},
-	} {
-		if err := VerifyPinned(c.chain, fp, c.host, c.now); (err == nil) != c.ok {
-			t.Errorf("%s: %v", name, err)
-		}
+// Nobody waits for an agent that was given up, nor for a server that is away.
+func TestReporterGivesUp(t *testing.T) {
+	for name, err := range map[string]error{"gone": errand.ErrGone, "away": errors.New("no route to host")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &server{fails: slices.Repeat([]error{err}, 100), reached: make(chan struct{})}
+			reached := s.reached
+			r := NewReporter(console.NewLog(&strings.Builder{}), "boot")
+			r.Connect(t.Context(), s, &rdconf.Session{Server: rdconf.Server{URL: "http://s"}, Token: "t"})
+			r.Event("network", "", false)
+			<-reached
+			limit := 20 * time.Second
+			if name == "away" {
+				limit = 200 * time.Millisecond
+			}
+			start := time.Now()
+			r.Flush(limit)
+			r.Close()
+			if d := time.Since(start); d > 10*time.Second {
+				t.Errorf("it took %s", d)
+			}
+		})
 	}
 }

@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"os"
 	"strings"
 	"time"
 
 	"bareroot/api"
-	"bareroot/client"
 	"bareroot/internal/rdconf"
+	"bareroot/internal/run/errand"
 	"bareroot/internal/run/netconf"
 	"bareroot/internal/version"
 	"golang.org/x/sys/unix"
@@ -21,6 +20,12 @@ import (
 // maxSkew is how far our clock may be off before it is set.
 const maxSkew = 2 * time.Second
 
+// HTTP's refusals that mean "later" (RFC 9110, RFC 6585).
+const (
+	timeout = 408
+	tooMany = 429
+)
+
 // hello exchanges the nonce for a session, sets the clock, and leaves the
 // session for the agent.
 func (b *Boot) hello(ctx context.Context) error {
@@ -28,27 +33,35 @@ func (b *Boot) hello(ctx context.Context) error {
 	if s == nil || b.session != nil {
 		return nil
 	}
-	hc, err := serverClient(s, func() time.Time { return time.Time{} })
-	if err != nil {
-		return err
+	if !hasAgent() {
+		return fmt.Errorf("there is a server, %s, but %w", s.URL, errNoAgent)
 	}
-	a := &client.Agent{Base: s.URL, HTTP: hc}
 	req := api.HelloRequest{
 		Protocol: api.AgentProtocol, Nonce: s.Nonce, BootID: b.bootID, Program: "bareroot-init", Version: version.String(),
 		UUID: strings.ToLower(readLine("/sys/class/dmi/id/product_uuid")), MACs: netconf.MACs(b.netMAC()), Kinds: b.kinds(),
 	}
 	ctx, cancel := context.WithTimeout(ctx, b.limit())
 	defer cancel()
+	if b.courier == nil {
+		b.courier = b.newCourier()
+	}
 	var reply *api.HelloReply
 	for pause := 250 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
-		reply, err = a.Hello(ctx, req)
+		a, err := b.courier.Send(ctx, errand.Errand{Hello: &errand.Hello{Server: *s, Request: req}}, nil)
+		if err == nil && a.Hello == nil {
+			err = errors.New("bareroot-agent says nothing of the server's answer")
+		}
 		if err == nil {
+			reply = a.Hello
 			break
 		}
 		// A refusal does not become a yes by asking again; a server that is away or
 		// too busy may.
 		var p *api.Problem
-		if errors.As(err, &p) && p.Status/100 == 4 && p.Status != http.StatusTooManyRequests && p.Status != http.StatusRequestTimeout {
+		if errors.Is(err, errand.ErrGone) {
+			return err
+		}
+		if errors.As(err, &p) && p.Status/100 == 4 && p.Status != tooMany && p.Status != timeout {
 			return fmt.Errorf("the server refused this boot: %w", err)
 		}
 		b.log.Warnf("%v; trying again in %s", err, pause)
@@ -65,11 +78,8 @@ func (b *Boot) hello(ctx context.Context) error {
 	if err := rdconf.WriteFile(rdconf.SessionPath, b.session); err != nil {
 		return err
 	}
-	if b.http, err = serverClient(s, time.Now); err != nil {
-		return err
-	}
 	b.log.Infof("hello: this is machine %s (%s) of %s", reply.Name, reply.Machine, s.URL)
-	b.report.Connect(b.life, &client.Agent{Base: s.URL, Token: reply.Token, HTTP: b.http})
+	b.report.Connect(b.life, b.courier, b.session)
 	b.report.Event("network", b.netText(), false)
 	b.report.Event("hello", "bareroot-init "+version.String()+", kernel "+b.kver, false)
 	return nil
@@ -77,7 +87,7 @@ func (b *Boot) hello(ctx context.Context) error {
 
 // kinds of order that this ramdisk can do.
 func (b *Boot) kinds() []string {
-	if _, err := os.Stat(rdconf.AgentPath); err != nil {
+	if !hasAgent() {
 		return nil
 	}
 	return []string{api.KindDiscover, api.KindDeploy, api.KindRoot, api.KindReboot, api.KindPowerOff}

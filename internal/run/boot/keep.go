@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"bareroot/internal/rdconf"
 	"bareroot/internal/run/rootfs"
 	"bareroot/internal/sys"
 )
@@ -25,7 +26,7 @@ const (
 
 // notKept is what a shutdown does not need: it runs on the kernel and with the
 // modules that are there.
-var notKept = []string{"usr/lib/modules", "usr/lib/firmware", "usr/bin/bareroot-agent", "sysroot", "tmp", "root", "etc/bareroot/config.json", "usr/lib/bareroot/xattrs.json"}
+var notKept = []string{"usr/lib/modules", "usr/lib/firmware", rdconf.AgentPath[1:], rdconf.AgentPacked[1:], "sysroot", "tmp", "root", "etc/bareroot/config.json", "usr/lib/bareroot/xattrs.json"}
 
 // keepForShutdown copies the ramdisk to where the root's init finds it when the
 // root is gone, if that is needed.

@@ -8,6 +8,7 @@ import (
 
 	"bareroot/api"
 	"bareroot/internal/run/assemble"
+	"bareroot/internal/run/errand"
 	"bareroot/internal/run/rootfs"
 	"bareroot/internal/sys"
 )
@@ -60,10 +61,8 @@ func (b *Boot) env() *rootfs.Env {
 	if b.stack == nil {
 		b.stack = assemble.New(assemble.Options{Log: b.log, Devices: b.devices, Runner: b.reaper, Asker: b.asker, Module: b.module, Line: b.line})
 	}
-	e := &rootfs.Env{Log: b.log, Line: b.line, Devices: b.stack, HTTP: b.http, Limit: b.deviceLimit(), Module: b.module, Has: assemble.Has, Run: b.stack.Run}
-	if b.session != nil {
-		e.Token, e.Origin = b.session.Token, b.session.Server.URL
-	}
+	e := &rootfs.Env{Log: b.log, Line: b.line, Devices: b.stack, Limit: b.deviceLimit(), Module: b.module, Has: assemble.Has, Run: b.stack.Run}
+	e.Download = b.download
 	var told time.Time
 	e.Progress = func(done, total, rate int64) {
 		if now := time.Now(); now.Sub(told) >= 2*time.Second {
@@ -77,6 +76,19 @@ func (b *Boot) env() *rootfs.Env {
 		}
 	}
 	return e
+}
+
+// download has an agent of its own ask for the size of an image, or fetch it:
+// the other one has news to send meanwhile.
+func (b *Boot) download(ctx context.Context, e errand.Errand, hear func(errand.Answer)) (errand.Answer, error) {
+	for _, d := range []*errand.Download{e.Size, e.Fetch} {
+		if d != nil && b.session != nil {
+			d.Server, d.Token = &b.session.Server, b.session.Token
+		}
+	}
+	c := b.newCourier()
+	defer c.Close()
+	return c.Send(ctx, e, hear)
 }
 
 func (b *Boot) stageMount(ctx context.Context) error {

@@ -59,6 +59,9 @@ func (b *Boot) startNetwork() error {
 	} else if err == nil && roots.Root.Kind == "live" {
 		probe = probeAddress(roots.Root.URL)
 	}
+	if probe != "" || b.role() != "root" {
+		b.readyAgentSoon() // there is time while the NICs come up
+	}
 	class, _ := b.line.Get("dhcpclass")
 	b.network, err = netconf.Start(b.life, netconf.Config{
 		Net: b.net, BootMAC: mac, Probe: probe, Log: b.log, Start: b.start,

@@ -2,25 +2,28 @@ package boot
 
 import (
 	"context"
-	"io"
-	"os"
+	"errors"
+	"slices"
 	"sync"
 	"time"
 
 	"bareroot/api"
-	"bareroot/client"
 	"bareroot/internal/rdconf"
 	"bareroot/internal/run/console"
+	"bareroot/internal/run/errand"
 )
 
 // maxSeq is init's share of the event numbers of a boot.
 const maxSeq = 999
 
-// piece is how much of the log one call carries.
-const piece = 64 << 10
+// sender is what carries news to the server.
+type sender interface {
+	Send(ctx context.Context, e errand.Errand, hear func(errand.Answer)) (errand.Answer, error)
+}
 
 // Reporter sends the boot's events and log to the server, from the moment
-// there is a session. It never holds up the boot: what cannot be sent waits.
+// there is a session. It never holds up the boot: what cannot be sent waits, and
+// what an agent that failed had in hand is sent again.
 type Reporter struct {
 	log    *console.Log
 	bootID string
@@ -29,7 +32,8 @@ type Reporter struct {
 	seq      int
 	queue    []api.Event
 	progress *api.Event // newest, not yet numbered
-	agent    *client.Agent
+	by       sender
+	session  *rdconf.Session
 	offset   int64
 	wake     chan struct{}
 	idle     chan struct{} // replaced and closed when everything was sent
@@ -42,14 +46,14 @@ func NewReporter(log *console.Log, bootID string) *Reporter {
 	return &Reporter{log: log, bootID: bootID, wake: make(chan struct{}, 1), idle: make(chan struct{})}
 }
 
-// Connect starts sending.
-func (r *Reporter) Connect(ctx context.Context, a *client.Agent) {
+// Connect starts sending; after Close, again.
+func (r *Reporter) Connect(ctx context.Context, by sender, s *rdconf.Session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.agent != nil {
+	if r.by != nil {
 		return
 	}
-	r.agent = a
+	r.by, r.session = by, s
 	ctx, r.cancel = context.WithCancel(ctx)
 	r.wg.Add(1)
 	go func() { defer r.wg.Done(); r.send(ctx) }()
@@ -60,10 +64,14 @@ func (r *Reporter) Close() {
 	r.mu.Lock()
 	cancel := r.cancel
 	r.mu.Unlock()
-	if cancel != nil {
-		cancel()
-		r.wg.Wait()
+	if cancel == nil {
+		return
 	}
+	cancel()
+	r.wg.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cancel, r.by = nil, nil
 }
 
 // Event queues the news that the boot reached, or failed in, phase.
@@ -113,7 +121,7 @@ func (r *Reporter) poke() {
 // Flush waits until everything was sent, at most limit.
 func (r *Reporter) Flush(limit time.Duration) {
 	r.mu.Lock()
-	if r.agent == nil {
+	if r.by == nil {
 		r.mu.Unlock()
 		return
 	}
@@ -132,14 +140,10 @@ func (r *Reporter) send(ctx context.Context) {
 	pause := time.Second
 	for {
 		err := r.sendAll(ctx)
-		if err == nil {
+		switch {
+		case err == nil:
 			pause = time.Second
-			r.mu.Lock()
-			if len(r.queue) == 0 {
-				close(r.idle)
-				r.idle = make(chan struct{})
-			}
-			r.mu.Unlock()
+			r.rest()
 			select {
 			case <-ctx.Done():
 				return
@@ -156,7 +160,15 @@ func (r *Reporter) send(ctx context.Context) {
 				t.Stop()
 			}
 			continue
+		case errors.Is(err, errand.ErrGone):
+			r.log.Warnf("the server gets no more news of this boot: %v", err)
+			r.mu.Lock()
+			r.by = nil // nobody waits for it in Flush
+			r.mu.Unlock()
+			r.rest()
+			return
 		}
+		r.log.Debugf("not sent yet: %v", err)
 		t := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
@@ -168,38 +180,31 @@ func (r *Reporter) send(ctx context.Context) {
 	}
 }
 
+// rest tells who waits in Flush, if there is nothing more to send.
+func (r *Reporter) rest() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.queue) == 0 || r.by == nil {
+		close(r.idle)
+		r.idle = make(chan struct{})
+	}
+}
+
 func (r *Reporter) sendAll(ctx context.Context) error {
 	r.mu.Lock()
 	if r.progress != nil && len(r.queue) == 0 {
 		r.number(*r.progress)
 	}
 	r.progress = nil
-	batch := append([]api.Event(nil), r.queue...)
+	by, report := r.by, errand.Report{
+		Server: r.session.Server, Token: r.session.Token, Events: slices.Clone(r.queue), Log: rdconf.LogPath, Offset: r.offset,
+	}
 	r.mu.Unlock()
-	if len(batch) > 0 {
-		if _, err := r.agent.Events(ctx, api.EventBatch{Events: batch}); err != nil {
-			return err
-		}
-		r.mu.Lock()
-		r.queue = r.queue[len(batch):]
-		r.mu.Unlock()
-	}
-	f, err := os.Open(rdconf.LogPath)
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	buf := make([]byte, piece)
-	for {
-		n, err := f.ReadAt(buf, r.offset)
-		if n > 0 {
-			if serr := r.agent.Log(ctx, r.offset, buf[:n]); serr != nil {
-				return serr
-			}
-			r.offset += int64(n)
-		}
-		if err == io.EOF || n == 0 {
-			return nil
-		}
-	}
+	a, err := by.Send(ctx, errand.Errand{Report: &report}, nil)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	// The log may be sent in part though the errand failed.
+	r.queue = r.queue[min(max(a.Events, 0), len(report.Events)):]
+	r.offset = max(r.offset, a.Offset)
+	return err
 }

@@ -37,8 +37,8 @@ func (b *Boot) startSSH() {
 	if c == nil || b.ssh != nil {
 		return
 	}
-	if _, err := os.Stat(rdconf.AgentPath); err != nil {
-		b.log.Warnf("rd.ssh: %v (the ssh server is in bareroot-agent; build with --add-feature ssh)", err)
+	if !hasAgent() {
+		b.log.Warnf("rd.ssh: this ramdisk was built without bareroot-agent, which is the ssh server; build it with --add-feature ssh")
 		return
 	}
 	if err := rdconf.WriteFile(rdconf.SSHPath, c); err != nil {
@@ -56,6 +56,10 @@ func (b *Boot) startSSH() {
 	b.ssh = func() { cancel(); <-done }
 	go func() {
 		defer close(done)
+		if err := b.readyAgent(); err != nil {
+			b.log.Warnf("rd.ssh: %v", err)
+			return
+		}
 		crash := restarts{max: 3, within: time.Minute}
 		for {
 			ws, err := b.reaper.Run(ctx, console.Command{Argv: []string{rdconf.AgentPath, "--ssh", rdconf.SSHPath}, Line: func(s string) {

@@ -88,6 +88,9 @@ func (b *Boot) handOver() (err error, final bool) {
 		return err, false
 	}
 	b.report.Close()
+	if b.courier != nil {
+		b.courier.Close()
+	}
 	if b.devices != nil {
 		var now unix.Timespec
 		_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // cannot fail
@@ -124,6 +127,9 @@ func (b *Boot) handOver() (err error, final bool) {
 	b.reaper = console.NewReaper()
 	// It failed: the ramdisk goes on.
 	b.startWatchdog()
+	if b.session != nil && !final {
+		b.report.Connect(b.life, b.courier, b.session)
+	}
 	if lerr := b.asker.Listen(console.AskPath); lerr != nil && !final {
 		b.log.Warnf("%v", lerr)
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,9 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"bareroot/api"
 	"bareroot/internal/cmdline"
-	"bareroot/internal/stream"
+	"bareroot/internal/run/errand"
 	"bareroot/internal/sys"
 )
 
@@ -57,7 +54,11 @@ func (v *live) Network() bool    { return true }
 
 func (v *live) Prepare(ctx context.Context, e *Env) error {
 	if v.size == 0 {
-		v.size = v.askSize(ctx, e)
+		n, err := v.askSize(ctx, e)
+		if err != nil {
+			e.Log.Debugf("%v", err) // the download says it again
+		}
+		v.size = n
 	}
 	free, err := memAvailable()
 	if err != nil {
@@ -95,73 +96,39 @@ func (v *live) Prepare(ctx context.Context, e *Env) error {
 
 // askSize asks for the image's size before memory is spent. The answer only
 // guards the memory; it is no promise.
-func (v *live) askSize(ctx context.Context, e *Env) int64 {
+func (v *live) askSize(ctx context.Context, e *Env) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, v.spec.URL, nil)
-	if err != nil {
-		return 0
-	}
-	if e.Token != "" && sameOrigin(v.spec.URL, e.Origin) {
-		req.Header.Set("Authorization", "Bearer "+e.Token)
-	}
-	resp, err := e.HTTP.Do(req)
-	if err != nil {
-		return 0
-	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK || resp.ContentLength < 0 {
-		return 0
-	}
-	return resp.ContentLength
-}
-
-func sameOrigin(url, origin string) bool {
-	return origin != "" && strings.HasPrefix(url, strings.TrimSuffix(origin, "/")+"/")
-}
-
-func (v *live) open(ctx context.Context, e *Env) (io.ReadCloser, error) {
-	if v.sha256 != "" {
-		f := stream.Fetcher{Client: e.HTTP, Token: e.Token, Origin: e.Origin}
-		return f.Open(ctx, api.Source{URL: v.spec.URL, SHA256: v.sha256, Size: v.size, Format: "squashfs"})
-	}
-	e.Log.Warnf("%s is run without a hash (bareroot.live.insecure)", v.spec.URL)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.spec.URL, nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := e.HTTP.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("download live image: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		resp.Body.Close()
-		return nil, fmt.Errorf("download live image: %s answered %s", v.spec.URL, resp.Status)
-	}
-	return resp.Body, nil
+	a, err := e.Download(ctx, errand.Errand{Size: &errand.Download{URL: v.spec.URL, SHA256: v.sha256}}, nil)
+	return a.Total, err
 }
 
 func (v *live) download(ctx context.Context, e *Env) error {
 	start := time.Now()
 	e.Log.Infof("live root: downloading %s (%d MiB)", v.spec.URL, v.size>>20)
-	in, err := v.open(ctx, e)
-	if err != nil {
-		return err
+	if v.sha256 == "" {
+		e.Log.Warnf("%s is run without a hash (bareroot.live.insecure)", v.spec.URL)
 	}
-	defer in.Close()
 	if err := os.MkdirAll(filepath.Dir(v.path), 0o755); err != nil {
 		return fmt.Errorf("download live image: %w", err)
 	}
-	out, err := os.OpenFile(v.path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	said := start
+	a, err := e.Download(ctx, errand.Errand{Fetch: &errand.Download{URL: v.spec.URL, SHA256: v.sha256, Size: v.size, To: v.path}}, func(a errand.Answer) {
+		if a.Text != "" {
+			e.Log.Warnf("live root: %s", a.Text)
+			return
+		}
+		if e.Progress != nil {
+			e.Progress(a.Done, v.size, a.Rate)
+		}
+		if now := time.Now(); now.Sub(said) >= 5*time.Second {
+			said = now
+			e.Log.Infof("live root: %d of %d MiB, %.1f MB/s", a.Done>>20, v.size>>20, float64(a.Rate)/1e6)
+		}
+	})
+	n := a.Done
 	if err != nil {
 		return fmt.Errorf("download live image: %w", err)
-	}
-	n, err := v.copy(e, out, in, start)
-	if cerr := out.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return err
 	}
 	if v.size > 0 && n != v.size {
 		return fmt.Errorf("download live image: %s gave %d bytes, %d were announced", v.spec.URL, n, v.size)
@@ -176,37 +143,6 @@ func (v *live) download(ctx context.Context, e *Env) error {
 	}
 	e.Log.Infof("live root: %d MiB in %.1f s (%.1f MB/s), %s", n>>20, d, float64(n)/1e6/d, checked)
 	return nil
-}
-
-func (v *live) copy(e *Env, out io.Writer, in io.Reader, start time.Time) (int64, error) {
-	buf := make([]byte, 256<<10)
-	var n int64
-	told, said := start, start
-	for {
-		k, err := in.Read(buf)
-		if k > 0 {
-			if _, werr := out.Write(buf[:k]); werr != nil {
-				return n, fmt.Errorf("keep live image in memory after %d bytes: %w", n, werr)
-			}
-			n += int64(k)
-		}
-		now := time.Now()
-		rate := int64(float64(n) / max(now.Sub(start).Seconds(), 0.001))
-		if e.Progress != nil && (now.Sub(told) >= time.Second || err == io.EOF) {
-			told = now
-			e.Progress(n, v.size, rate)
-		}
-		if now.Sub(said) >= 5*time.Second {
-			said = now
-			e.Log.Infof("live root: %d of %d MiB, %.1f MB/s", n>>20, v.size>>20, float64(rate)/1e6)
-		}
-		if err == io.EOF {
-			return n, nil
-		}
-		if err != nil {
-			return n, err // it says what was downloaded from where
-		}
-	}
 }
 
 func (v *live) Mount(ctx context.Context, e *Env) error {

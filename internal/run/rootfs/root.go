@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"bareroot/internal/cmdline"
 	"bareroot/internal/run/console"
 	"bareroot/internal/run/device"
+	"bareroot/internal/run/errand"
 )
 
 // Target is where the root is mounted.
@@ -36,11 +36,11 @@ type Env struct {
 	Line     cmdline.Line
 	Devices  Devices
 	Module   func(name string) // loads a module; a failure shows at the mount
-	HTTP     *http.Client
-	Token    string // for URLs of Origin
-	Origin   string
-	Limit    time.Duration // of each wait
+	Limit    time.Duration     // of each wait
 	Progress func(done, total, rate int64)
+
+	// Download runs an errand of that kind, or asks for a size.
+	Download func(ctx context.Context, e errand.Errand, hear func(errand.Answer)) (errand.Answer, error)
 
 	Has func(program string) bool // is a program in this ramdisk
 	// Run runs one and gives its exit code; line gets what it says.

@@ -1,4 +1,4 @@
-package boot
+package courier
 
 import (
 	"crypto/sha256"
@@ -16,11 +16,14 @@ import (
 	"bareroot/internal/rdconf"
 )
 
-// serverClient is an HTTP client for the machine's own server. With https the
-// certificate chain must contain the certificate with the fingerprint of the
-// ramdisk's configuration. now gives the time for validity; the zero time
+// Client is an HTTP client for the machine's own server; nil is none. With
+// https the certificate chain must contain the certificate with the fingerprint
+// of the ramdisk's configuration. now gives the time for validity; the zero time
 // leaves validity out, for the one call that learns the time.
-func serverClient(s *rdconf.Server, now func() time.Time) (*http.Client, error) {
+func Client(s *rdconf.Server, now func() time.Time) (*http.Client, error) {
+	if s == nil {
+		return &http.Client{Transport: plainTransport()}, nil
+	}
 	u, err := url.Parse(s.URL)
 	if err != nil {
 		return nil, fmt.Errorf("server %q: %w", s.URL, err)

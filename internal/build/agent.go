@@ -1,0 +1,77 @@
+package build
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+
+	"bareroot/internal/build/cache"
+	"bareroot/internal/build/feature"
+	"bareroot/internal/cpio"
+	"bareroot/internal/rdconf"
+	"github.com/klauspost/compress/zstd"
+)
+
+// agentWindow is what init needs of memory to unpack the agent, about. A larger
+// one would gain nothing.
+const agentWindow = 1 << 20
+
+// addAgent adds bareroot-agent where a role or a feature needs it: compressed by
+// itself, as modules are, because a boot that does not need it shall not pay for
+// unpacking it. Init unpacks it to rdconf.AgentPath.
+func (r *recipe) addAgent(ctx context.Context, o *Options) error {
+	if !o.needsAgent() && !r.has(func(f feature.Info) bool { return f.Agent }) {
+		return nil
+	}
+	agent, err := o.ownProgram("agent", o.Agent, "--agent")
+	if err != nil {
+		return err
+	}
+	if agent.Arch != r.arch {
+		return inputError{fmt.Errorf("bareroot-agent %s is for %s, bareroot-init %s for %s", o.Agent, agent.Arch, o.Init, r.arch)}
+	}
+	it := item{Path: rdconf.AgentPath[1:], Mode: cpio.TypeRegular | 0o755, Data: agent.Data, From: o.Agent, Why: "speaks to servers, carries out orders"}
+	if r.inside.name != "none" {
+		it.Path, it.Mode = rdconf.AgentPacked[1:], cpio.TypeRegular|0o644
+		if it.Data, err = r.packAgent(ctx, o, agent.Data); err != nil {
+			return fmt.Errorf("compress bareroot-agent: %w", err)
+		}
+	}
+	r.agent = withParents([]item{it})
+	return nil
+}
+
+func (r *recipe) packAgent(ctx context.Context, o *Options, data []byte) ([]byte, error) {
+	c := codec{name: "zstd"} // whatever the kernel unpacks: this is for init
+	if r.segments.name == "zstd" {
+		c = r.segments
+	}
+	key := cache.Key{Kind: "agent", Content: sha256.Sum256(data), Params: unitVersion + " " + c.params()}
+	if b, ok := o.Cache.Get(key); ok {
+		return b, nil
+	}
+	var out bytes.Buffer
+	if c.program != "" {
+		w, err := c.writer(ctx, &out, making{})
+		if err != nil {
+			return nil, err
+		}
+		if _, err := w.Write(data); err != nil {
+			w.Close()
+			return nil, err
+		}
+		if err := w.Close(); err != nil {
+			return nil, err
+		}
+	} else {
+		e, err := newEncoder(&out, c.level, zstd.WithWindowSize(agentWindow))
+		if err != nil {
+			return nil, err
+		}
+		out.Write(e.EncodeAll(data, nil))
+	}
+	o.Cache.Put(key, out.Bytes())
+	return out.Bytes(), nil
+}
+
