@@ -104,6 +104,31 @@ func extClean(sb []byte, now int64) bool {
 	return interval == 0 || now == 0 || now < last+interval
 }
 
+// CheckError is a filesystem with errors that a check leaves to a person.
+type CheckError struct {
+	argv []string
+	code int
+}
+
+func (e *CheckError) Error() string {
+	name, dev := e.argv[0], e.argv[len(e.argv)-1]
+	return fmt.Sprintf("%s found errors on %s that it does not correct by itself (exit code %d); run \"%s %s\" in the shell, then exit; fsck.mode=skip boots without a check",
+		name, dev, e.code, name, dev)
+}
+
+// Missing says what the boot lacks.
+func (e *CheckError) Missing() string { return "a filesystem without errors on " + e.argv[len(e.argv)-1] }
+
+// Try names commands for the operator.
+func (e *CheckError) Try() []string {
+	name, dev := e.argv[0], e.argv[len(e.argv)-1]
+	return []string{
+		name + " -n " + dev + "   # what is wrong; nothing is changed",
+		name + " " + dev + "; exit   # correct it, then go on",
+		"echo fsck.mode=skip >/run/initramfs/cmdline.d/fix.conf; exit   # go on as it is",
+	}
+}
+
 // judge is what an exit code means: those of e2fsck(8), which the others share.
 func judge(argv []string, code int) (notice string, err error) {
 	name, dev := argv[0], argv[len(argv)-1]
@@ -114,7 +139,7 @@ func judge(argv []string, code int) (notice string, err error) {
 		case 4:
 			return dev + ": errors were found and corrected", nil
 		}
-		return "", fmt.Errorf("%s %s: exit code %d; run it by hand in the shell, then exit", name, dev, code)
+		return "", &CheckError{argv, code}
 	}
 	if name == "fsck.vfat" && code&2 != 0 {
 		code = 8 // to the others, a reboot; here it did not look at the disk
@@ -123,8 +148,7 @@ func judge(argv []string, code int) (notice string, err error) {
 	case code == 0:
 		return "", nil
 	case code&4 != 0:
-		return "", fmt.Errorf("%s found errors on %s that it does not correct by itself (exit code %d); run \"%s %s\" in the shell, then exit; fsck.mode=skip boots without a check",
-			name, dev, code, name, dev)
+		return "", &CheckError{argv, code}
 	case code&2 != 0:
 		return "", fmt.Errorf("%s corrected %s: %w", name, dev, ErrReboot)
 	case code == 1:

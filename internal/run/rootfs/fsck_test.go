@@ -48,7 +48,7 @@ func TestJudge(t *testing.T) {
 		{[]string{"fsck.vfat", "-a", "/dev/x"}, 1, "corrected", "", false},
 		{[]string{"fsck.vfat", "-a", "/dev/x"}, 2, "could not check", "", false},
 		{[]string{"xfs_repair", "-e", "/dev/x"}, 4, "corrected", "", false},
-		{[]string{"xfs_repair", "-e", "/dev/x"}, 1, "", "exit code 1", false},
+		{[]string{"xfs_repair", "-e", "/dev/x"}, 1, "", "(exit code 1)", false},
 	} {
 		notice, err := judge(c.argv, c.code)
 		if (err != nil) != (c.fail != "") || err != nil && !strings.Contains(err.Error(), c.fail) || !strings.Contains(notice, c.notice) || (notice == "") != (c.notice == "") {

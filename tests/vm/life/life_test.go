@@ -3,6 +3,7 @@
 package life
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,11 +12,20 @@ import (
 	"time"
 
 	"bareroot/internal/cmdline"
+	"bareroot/internal/lab/distro"
 	"bareroot/internal/lab/qemu"
 	"bareroot/tests/vm/vmtest"
 )
 
-func TestMain(m *testing.M) { vmtest.Main(m) }
+func TestMain(m *testing.M) {
+	vmtest.Main(m, func(ctx context.Context, cacheDir string) error {
+		if os.Getenv("BAREROOT_TEST_ALL") == "" {
+			return nil
+		}
+		_, err := distro.Packages(ctx, cacheDir, "amd64", volumePackages...)
+		return err
+	})
+}
 
 const (
 	boundBoot = 3 * time.Minute
