@@ -47,6 +47,9 @@ type Manager struct {
 	loading [urgencies]int      // how many of each urgency are being loaded
 	since   time.Time           // the most urgent modules have been at it, zero if there are none
 	enough  bool                // nobody waits for devices
+	wanted  bool                // a device was asked for and not there
+	fresh   bool                // since then one was found, and nobody has asked again
+	found   bool                // what was asked for last is there
 	wake    *sync.Cond
 	closed  bool
 	walked  bool                // the first coldplug is through
@@ -78,7 +81,11 @@ func Start(ctx context.Context, log *console.Log, mods *Modules, needs Needs) (*
 	go func() { defer m.wg.Done(); m.listen(ctx) }()
 	go func() {
 		defer m.wg.Done()
-		m.Coldplug(ctx)
+		m.urgent()
+		if !needs.All {
+			m.afterUrgent()
+		}
+		m.walk(ctx)
 		m.mu.Lock()
 		m.walked = true
 		m.notify()
@@ -106,20 +113,42 @@ func (m *Manager) Close() {
 	m.leave()
 }
 
-// Coldplug walks /sys/devices: modaliases are queued for loading, block
-// devices named.
+// Coldplug looks at the devices that there are: modaliases are queued for
+// loading, block devices named.
 func (m *Manager) Coldplug(ctx context.Context) {
-	// DHCP's round trips pass while everything else loads.
+	m.urgent()
+	m.walk(ctx)
+}
+
+// urgent is what a root is most likely to be on, or to come through.
+func (m *Manager) urgent() {
+	var aliases [rest][]string
 	for _, bus := range []string{"pci", "virtio"} {
 		found, _ := filepath.Glob(filepath.Join(m.sys, "bus", bus, "devices/*/modalias"))
 		for _, p := range found {
-			if b, err := os.ReadFile(p); err == nil && m.urgency(string(b)) <= disks {
-				m.want(strings.TrimSpace(string(b)))
+			if b, err := os.ReadFile(p); err == nil {
+				alias := strings.TrimSpace(string(b))
+				if u := m.urgency(alias); u < rest {
+					aliases[u] = append(aliases[u], alias)
+				}
 			}
 		}
 	}
+	for _, list := range aliases {
+		for _, a := range list {
+			m.want(a)
+		}
+	}
+	entries, _ := os.ReadDir(filepath.Join(m.sys, "class/block")) // there may be no such class yet
+	for _, e := range entries {
+		m.look(e.Name(), false)
+	}
+}
+
+// walk looks at all devices. It pauses while nobody waits for any.
+func (m *Manager) walk(ctx context.Context) {
 	_ = filepath.WalkDir(filepath.Join(m.sys, "devices"), func(p string, d fs.DirEntry, err error) error {
-		if err != nil || ctx.Err() != nil {
+		if err != nil || !m.proceed(ctx) {
 			return ctx.Err()
 		}
 		switch d.Name() {
@@ -134,12 +163,33 @@ func (m *Manager) Coldplug(ctx context.Context) {
 		}
 		return nil
 	})
-	entries, err := os.ReadDir(filepath.Join(m.sys, "class/block"))
-	if err != nil {
-		return
+}
+
+// proceed waits while nobody waits for devices. It says whether to go on.
+func (m *Manager) proceed(ctx context.Context) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for m.enough && !m.closed && ctx.Err() == nil {
+		m.wake.Wait()
 	}
-	for _, e := range entries {
-		m.look(e.Name(), false)
+	return !m.closed && ctx.Err() == nil
+}
+
+// afterUrgent waits, for a bounded time, until what is urgent was loaded and
+// its disks were seen: the root may be among them, and the walk in vain.
+func (m *Manager) afterUrgent() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	over := false
+	t := time.AfterFunc(barrier, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		over = true
+		m.wake.Broadcast()
+	})
+	defer t.Stop()
+	for !m.closed && !over && (m.enough || m.loading[nics]+m.loading[quick]+len(m.queue[nics])+len(m.queue[quick]) > 0 || m.finding(disks)) {
+		m.wake.Wait()
 	}
 }
 
@@ -207,6 +257,7 @@ func (m *Manager) Settle(ctx context.Context, limit time.Duration) bool {
 	defer t.Stop()
 	for {
 		m.mu.Lock()
+		m.more()
 		changed, settled := m.changed, m.settled()
 		m.mu.Unlock()
 		if settled {
@@ -272,10 +323,14 @@ func (m *Manager) notify() {
 }
 
 // Changed is closed at the next change of devices or loaded modules. Who asks
-// for it waits for devices.
+// for it waits for devices, and again if what it had found was not enough.
 func (m *Manager) Changed() <-chan struct{} {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.more()
+	if m.found {
+		m.found = false
+		m.judged()
+	}
 	return m.changed
 }

@@ -91,14 +91,24 @@ func (m *Manager) next() (name string, level int, ok bool) {
 	return "", 0, false
 }
 
+// judged ends the pause of those that load: the devices that were found are not
+// all that the boot needs. m.mu is held.
+func (m *Manager) judged() {
+	if m.fresh {
+		m.fresh = false
+		m.wake.Broadcast()
+	}
+}
+
 // finding says whether what is under way may still bring modules that are more
-// urgent than level: devices that are looked at, events not handled yet.
+// urgent than level, or spare those of level: devices that are looked at or that nobody
+// has judged yet, events not handled yet.
 func (m *Manager) finding(level int) bool {
 	if level <= quick {
 		return false
 	}
 	seq := m.kernelSeq()
-	return level > disks && !m.walked || len(m.looks) > 0 || m.seq < seq && seq != m.first
+	return level > disks && !m.walked || len(m.looks) > 0 || m.fresh || m.seq < seq && seq != m.first
 }
 
 // overdue says that modules have waited long enough for more urgent ones.
@@ -112,7 +122,11 @@ func (m *Manager) overdue() bool {
 			m.wake.Broadcast()
 		})
 	}
-	return time.Since(m.since) >= barrier
+	if time.Since(m.since) < barrier {
+		return false
+	}
+	m.fresh = false
+	return true
 }
 
 // queued is the number of modules that wait to be loaded. m.mu is held.

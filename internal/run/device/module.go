@@ -1,10 +1,8 @@
 package device
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,9 +21,13 @@ type Modules struct {
 	line   cmdline.Line
 	block  []string // never loaded for a device
 	insert func(name string, image []byte, params string) error
-	mu     sync.Mutex
-	loads  map[string]*load
+	cpu    string // names the processor
 	dec    sync.Pool
+
+	mu      sync.Mutex
+	loads   map[string]*load
+	hashed  chan struct{} // closed when the hashers are loaded; nil before the first signed module
+	hashers []string      // files
 }
 
 type load struct {
@@ -41,7 +43,7 @@ func NewModules(dir string, line cmdline.Line) (*Modules, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Modules{index: x, line: line, insert: sys.InitModule, loads: map[string]*load{}}
+	m := &Modules{index: x, line: line, insert: sys.InitModule, cpu: "/sys/devices/system/cpu/modalias", loads: map[string]*load{}}
 	for _, n := range line.List("rd.driver.blacklist", "rdblacklist", "modprobe.blacklist", "rd.driver.post", "rdinsmodpost") {
 		m.block = append(m.block, kmod.Normalize(n))
 	}
@@ -142,33 +144,39 @@ func (m *Modules) insertFile(file, params string) error {
 	switch {
 	case strings.HasSuffix(file, ".ko"):
 	case strings.HasSuffix(file, ".zst"):
-		if b, err = m.unzstd(b); err != nil {
+		z, _ := m.dec.Get().(*unpacker)
+		if z == nil {
+			z = &unpacker{}
+		}
+		defer m.dec.Put(z)
+		if b, err = z.unzstd(b); err != nil {
 			return fmt.Errorf("load module %s: decompress %s: %w", name, file, err)
 		}
 	default:
 		return fmt.Errorf("load module %s: %s is compressed in a way that init does not read; the builder makes .ko.zst", name, file)
 	}
+	m.hashQuickly(file, kmod.SignatureHash(b))
 	return m.insert(name, b, strings.TrimSpace(Params(m.line, name)+" "+params))
 }
 
-func (m *Modules) unzstd(b []byte) ([]byte, error) {
-	d, _ := m.dec.Get().(*zstd.Decoder)
-	if d == nil {
+// unpacker keeps its memory from module to module: a page that is touched first
+// costs more than what is done with it here.
+type unpacker struct {
+	dec *zstd.Decoder
+	buf []byte
+}
+
+// unzstd gives what b holds, until the next call.
+func (z *unpacker) unzstd(b []byte) ([]byte, error) {
+	if z.dec == nil {
 		var err error
-		if d, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(256<<20)); err != nil {
+		if z.dec, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(256<<20)); err != nil {
 			return nil, err
 		}
 	}
-	defer m.dec.Put(d)
-	if err := d.Reset(bytes.NewReader(b)); err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
-	out.Grow(4 * len(b))
-	if _, err := io.Copy(&out, d); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
+	out, err := z.dec.DecodeAll(b, z.buf[:0])
+	z.buf = out[:0]
+	return out, err
 }
 
 // Params are the parameters of a module on the command line: the words

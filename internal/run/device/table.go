@@ -102,6 +102,7 @@ func (m *Manager) note(name string, b Block, there bool) {
 		return
 	}
 	m.blocks[name] = b
+	m.fresh = m.fresh || !known && m.wanted && !m.needs.All
 	for _, t := range b.tags() {
 		at, found := slices.BinarySearch(m.tags[t], name)
 		if !found {
@@ -151,6 +152,16 @@ func (b Block) tags() []string {
 func (m *Manager) Find(form string) (path string, b Block, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	path, b, ok = m.find(form)
+	if m.found = ok; !ok {
+		m.wanted = true
+		m.judged()
+	}
+	return path, b, ok
+}
+
+// find is Find. m.mu is held.
+func (m *Manager) find(form string) (path string, b Block, ok bool) {
 	k, v, isTag := strings.Cut(form, "=")
 	if num := number(form); num != "" {
 		b, ok := m.only(func(b Block) bool { return b.Number == num })

@@ -79,3 +79,95 @@ func TestOrder(t *testing.T) {
 	take("e")
 	take("")
 }
+
+// TestSpared: when the device that is waited for is found, nothing is loaded in
+// the moment before the boot says that it has enough; when it is another one, all goes on.
+func TestSpared(t *testing.T) {
+	m := newManager(console.NewLog(&strings.Builder{}), nil, t.TempDir(), t.TempDir())
+	m.queue[disks] = []string{"ahci"}
+	next := func() string {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		name, level, ok := m.next()
+		if ok { // only looked at
+			m.queue[level] = append([]string{name}, m.queue[level]...)
+		}
+		return name
+	}
+	appear := func(b Block) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.note(b.Name, b, true)
+		m.notify()
+	}
+	ask := func(want bool) {
+		t.Helper()
+		m.Changed()
+		if _, _, ok := m.Find("UUID=1-2"); ok != want {
+			t.Fatalf("found %v, want %v", ok, want)
+		}
+	}
+	appear(Block{Name: "vda"})
+	if got := next(); got != "ahci" {
+		t.Errorf("nobody waits for a device: %q", got)
+	}
+	ask(false)
+	if got := next(); got != "ahci" {
+		t.Errorf("nothing was found: %q", got)
+	}
+	appear(Block{Name: "vdb", UUID: "9-9"})
+	if got := next(); got != "" {
+		t.Errorf("a device that nobody has judged yet: %q", got)
+	}
+	ask(false)
+	if got := next(); got != "ahci" {
+		t.Errorf("it was another: %q", got)
+	}
+	appear(Block{Name: "vdc", UUID: "1-2"})
+	ask(true)
+	if got := next(); got != "" {
+		t.Errorf("it was the one: %q", got)
+	}
+	m.Changed()
+	if got := next(); got != "ahci" {
+		t.Errorf("it was not enough: %q", got)
+	}
+	m.Enough()
+	if got := next(); got != "" {
+		t.Errorf("it was enough: %q", got)
+	}
+}
+
+// TestAfterUrgent: the walk begins when what is urgent is through, and rests
+// while nobody waits.
+func TestAfterUrgent(t *testing.T) {
+	m := newManager(console.NewLog(&strings.Builder{}), nil, t.TempDir(), t.TempDir())
+	m.loading[quick] = 1
+	begun := make(chan struct{})
+	go func() { m.afterUrgent(); close(begun) }()
+	select {
+	case <-begun:
+		t.Error("it begins while a disk's driver is loaded")
+	case <-time.After(barrier / 10):
+	}
+	m.mu.Lock()
+	m.loading[quick] = 0
+	m.notify()
+	m.mu.Unlock()
+	<-begun
+	m.Enough()
+	on := make(chan bool)
+	go func() { on <- m.proceed(t.Context()) }()
+	select {
+	case <-on:
+		t.Error("it goes on though nobody waits")
+	case <-time.After(barrier / 10):
+	}
+	m.Changed()
+	if !<-on {
+		t.Error("it ended")
+	}
+	// Without an end of what is urgent it begins, too.
+	m.loading[quick] = 1
+	m.afterUrgent()
+}
