@@ -61,9 +61,10 @@ type Assembler interface {
 
 // Config is what assemblers are made from.
 type Config struct {
-	Line cmdline.Line
+	Line cmdline.Line // in its canonical spelling
 	Has  func(program string) bool
 	Read func(path string) string // a file of the ramdisk, "" if it is not there
+	Warn func(text string)
 }
 
 // list is the visible list of assemblers, lower ones first.
@@ -112,8 +113,7 @@ func all(l cmdline.Line, keys ...string) []string {
 
 // naming are the words that name a device to be made.
 var naming = []string{
-	"rd.md.uuid", "rd_MD_UUID", "rd.lvm.vg", "rd_LVM_VG", "rd.lvm.lv", "rd_LVM_LV", "rd.dm.uuid", "rd_DM_UUID",
-	"rd.luks.uuid", "luks.uuid", "rd_LUKS_UUID", "rd.luks.name", "luks.name", "rd.luks.partuuid", "rd.luks.serial", "rd.luks.data", "luks.data",
+	"rd.md.uuid", "rd.lvm.vg", "rd.lvm.lv", "rd.dm.uuid", "rd.luks.uuid", "rd.luks.name", "rd.luks.partuuid", "rd.luks.serial", "rd.luks.data",
 }
 
 // namesAnything says whether a line asks for devices to be assembled at all.

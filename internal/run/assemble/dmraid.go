@@ -20,7 +20,7 @@ type dmraid struct {
 }
 
 func newDMRaid(c Config) Assembler {
-	return &dmraid{policy: newPolicy(c.Line, "rd.dm"), sets: all(c.Line, "rd.dm.uuid", "rd_DM_UUID"), has: c.Has("dmraid"), kpartx: c.Has("kpartx"), md: newMD(c).(*md)}
+	return &dmraid{policy: newPolicy(c.Line, "rd.dm"), sets: all(c.Line, "rd.dm.uuid"), has: c.Has("dmraid"), kpartx: c.Has("kpartx"), md: newMD(c).(*md)}
 }
 
 // disks are the whole disks, and whether some of them are members that mdadm

@@ -76,7 +76,7 @@ type unlocked struct {
 // New makes the engine of a boot.
 func New(o Options) *Engine {
 	e := &Engine{Options: o, done: map[string]bool{}, seen: map[string]bool{}, unlock: make(chan unlocked)}
-	e.list = list(Config{Line: o.Line, Has: Has, Read: read})
+	e.list = list(Config{Line: o.Line, Has: Has, Read: read, Warn: func(text string) { o.Log.Warnf("%s", text) }})
 	return e
 }
 

@@ -41,30 +41,34 @@ const tries = 5
 
 func newLUKS(c Config) Assembler {
 	l := c.Line
-	m := &luks{policy: newPolicy(l, "rd.luks", "luks"), has: c.Has("cryptsetup"), keyWait: l.Int(10, 0, 86400, "rd.luks.key.tout"), timeout: l.Int(0, 0, 86400, "rd.luks.timeout")}
+	m := &luks{policy: newPolicy(l, "rd.luks"), has: c.Has("cryptsetup"), keyWait: l.Int(10, 0, 86400, "rd.luks.key.tout"), timeout: l.Int(0, 0, 86400, "rd.luks.timeout")}
 	for _, w := range l {
 		v := w.Value
 		if v == "" && w.Key != "rd.luks.allow-discards" {
 			continue
 		}
 		switch w.Key {
-		case "rd.luks.uuid", "rd_LUKS_UUID", "luks.uuid":
+		case "rd.luks.uuid":
 			m.words = append(m.words, luksWord{word: w.String(), uuid: digits(strings.TrimPrefix(strings.TrimPrefix(v, "UUID="), "luks-"))})
 		case "rd.luks.partuuid":
 			m.words = append(m.words, luksWord{word: w.String(), form: "PARTUUID=" + v})
 		case "rd.luks.serial":
 			m.words = append(m.words, luksWord{word: w.String(), serial: v})
-		case "rd.luks.name", "luks.name":
+		case "rd.luks.name":
 			if uuid, name, ok := strings.Cut(v, "="); ok && name != "" {
 				m.words = append(m.words, luksWord{word: w.String(), uuid: digits(uuid), name: name})
+			} else {
+				c.Warn(w.String() + ": the form is UUID=NAME; it is ignored")
 			}
-		case "rd.luks.options", "luks.options":
+		case "rd.luks.options":
 			m.options = append(m.options, splitID(v))
-		case "rd.luks.key", "luks.key":
+		case "rd.luks.key":
 			m.keys = append(m.keys, splitID(v))
-		case "rd.luks.data", "luks.data":
+		case "rd.luks.data":
 			if d := splitID(v); d.uuid != "" && d.value != "" {
 				m.data = append(m.data, d)
+			} else {
+				c.Warn(w.String() + ": the form is UUID=DEVICE, with the whole UUID; it is ignored")
 			}
 		case "rd.luks.allow-discards":
 			switch v {
@@ -84,7 +88,7 @@ func newLUKS(c Config) Assembler {
 		}
 		m.words[i].uuid, m.words[i].data = d.uuid, d.value
 	}
-	if l.Bool(true, "rd.luks.crypttab", "luks.crypttab") {
+	if l.Bool(true, "rd.luks.crypttab") {
 		for _, e := range ParseCrypttab(c.Read("/etc/crypttab")) {
 			if !readOptions(e.Options).NotHere {
 				m.table = append(m.table, e)

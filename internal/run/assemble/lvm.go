@@ -19,7 +19,7 @@ type lvm struct {
 }
 
 func newLVM(c Config) Assembler {
-	return &lvm{policy: newPolicy(c.Line, "rd.lvm"), vgs: all(c.Line, "rd.lvm.vg", "rd_LVM_VG"), lvs: all(c.Line, "rd.lvm.lv", "rd_LVM_LV"),
+	return &lvm{policy: newPolicy(c.Line, "rd.lvm"), vgs: all(c.Line, "rd.lvm.vg"), lvs: all(c.Line, "rd.lvm.lv"),
 		has: c.Has("lvm")}
 }
 

@@ -25,7 +25,7 @@ type md struct {
 func newMD(c Config) Assembler {
 	m := &md{policy: newPolicy(c.Line, "rd.md"), has: c.Has("mdadm"),
 		imsm: c.Line.Bool(true, "rd.md.imsm"), ddf: c.Line.Bool(true, "rd.md.ddf")}
-	for _, u := range all(c.Line, "rd.md.uuid", "rd_MD_UUID") {
+	for _, u := range all(c.Line, "rd.md.uuid") {
 		m.uuids = append(m.uuids, digits(u))
 	}
 	conf := c.Read("/etc/mdadm.conf") + c.Read("/etc/mdadm/mdadm.conf")

@@ -36,7 +36,8 @@ func pool(name string, dev, count int) *device.Block {
 // what is left.
 func told(line string, files map[string]string, v View) []string {
 	var out []string
-	for _, a := range list(Config{Line: cmdline.Parse(line, "test"), Has: func(p string) bool { return files["no "+p] == "" }, Read: func(p string) string { return files[p] }}) {
+	warn := func(text string) { out = append(out, "warning: "+text) }
+	for _, a := range list(Config{Line: cmdline.Parse(line, "test").Canonical(), Has: func(p string) bool { return files["no "+p] == "" }, Read: func(p string) string { return files[p] }, Warn: warn}) {
 		for _, s := range a.Plan(v) {
 			switch {
 			case s.Unlock != nil:
@@ -139,7 +140,8 @@ func TestDecisions(t *testing.T) {
 		"crypttab's device without a header on it is left": {files: map[string]string{"/etc/crypttab": "x /dev/vda - luks,nofail\n"}, view: View{Blocks: []*device.Block{{Name: "vda"}}}},
 		"header elsewhere by words": {line: "rd.luks.name=" + u1 + "=root rd.luks.data=" + u1 + "=/dev/vda rd.luks.options=" + u1 + "=header=/h", view: View{Blocks: []*device.Block{{Name: "vda"}, crypt("vdb", u1)}},
 			want: []string{"open /dev/vda root header /h on ", "missing: rd.luks.name=" + u1 + "=root: vda is not open yet", "left: vda is encrypted and was not opened", "left: vdb is encrypted (rd.luks.uuid=" + u1 + " opens it)"}},
-		"rd.luks.data alone": {line: "rd.luks.data=" + u1 + "=/dev/vda", want: []string{"missing: rd.luks.data=" + u1 + "=/dev/vda: no such encrypted device seen"}},
+		"words that say nothing": {line: "rd.luks.data=1234=/dev/vda rd.luks.name=x", want: []string{"warning: rd.luks.data=1234=/dev/vda: the form is UUID=DEVICE, with the whole UUID; it is ignored", "warning: rd.luks.name=x: the form is UUID=NAME; it is ignored"}},
+		"rd.luks.data alone":     {line: "rd.luks.data=" + u1 + "=/dev/vda", want: []string{"missing: rd.luks.data=" + u1 + "=/dev/vda: no such encrypted device seen"}},
 		"gpt-auto, encrypted": {view: View{Want: "gpt-auto", Auto: "vda2", Blocks: []*device.Block{crypt("vda2", u1), crypt("vdb2", u2)}},
 			want: []string{"open /dev/vda2 root", "left: vda2 is encrypted and was not opened", "left: vdb2 is encrypted (rd.luks.uuid=" + u2 + " opens it)"}},
 
