@@ -81,6 +81,9 @@ func (r *recipe) pickModules(o *Options, h *host.Host) error {
 			}
 		}
 	}
+	if err := s.hashers(); err != nil {
+		return err
+	}
 	var err error
 	if r.modules, err = s.result(); err != nil {
 		return inputError{err}

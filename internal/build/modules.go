@@ -3,6 +3,8 @@ package build
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -213,6 +215,24 @@ func (s *selection) folder(folder, why string) (n int) {
 		}
 	}
 	return n
+}
+
+// hashers adds the processor's own form of the hash that the modules are signed
+// with: init loads it first, and the kernel checks the others with it.
+func (s *selection) hashers() error {
+	if len(s.why) == 0 {
+		return nil
+	}
+	var buf []byte
+	image, err := readModule(filepath.Join(s.index.Dir(), slices.Min(slices.Collect(maps.Keys(s.why)))), &buf)
+	if err != nil {
+		return inputError{err}
+	}
+	for _, n := range s.index.Hashers(kmod.SignatureHash(image)) {
+		p, _, _ := s.index.Resolve(n)
+		s.add(s.byPath[p], "the kernel checks modules' signatures with it")
+	}
+	return nil
 }
 
 // result adds what the picked modules need and returns all in the order of
