@@ -18,7 +18,8 @@ type handed struct {
 	name   string
 	index  int
 	mac    string
-	mtu    int // that was asked for
+	perm   string // the MAC that it was made with
+	mtu    int    // that was asked for
 	four   *Lease
 	six    *Lease
 	made   *virtual // if it is a bond, bridge or VLAN
@@ -45,8 +46,8 @@ type file struct {
 }
 
 // HandOver tells the root's own network set-up what is there, in the words of
-// each: NetworkManager, systemd-networkd, ifupdown, dhclient, dhcpcd, and
-// klibc's files, which others read. root is where the root is mounted. needed
+// each: NetworkManager, systemd-networkd, ifupdown, dhclient, dhcpcd, the ifcfg
+// files of Red Hat and SUSE, and klibc's files, which others read. root is where the root is mounted. needed
 // says that the root itself hangs on this network: then what we say is to win
 // over the root's own files, and an address that nobody would renew is kept for
 // ever. Else the root's own set-up is to win, and finds the NICs as they are
@@ -58,7 +59,7 @@ func (m *Manager) HandOver(root string, needed bool) {
 		return
 	}
 	keeper := keeperOf(root)
-	files := slices.Concat(h.klibc(), h.networkd(), h.networkManager(), h.dhclient())
+	files := slices.Concat(h.klibc(), h.networkd(), h.networkManager(), h.dhclient(), h.ifcfg(root))
 	if needed && keeper == ifupdown {
 		files = append(files, h.ifstate())
 	}
@@ -105,7 +106,7 @@ func (m *Manager) handover(needed bool) handover {
 	h := handover{needed: needed, peerDNS: m.cfg.Net.PeerDNS, resolv: m.resolvConf()}
 	for i, n := range m.nics {
 		j, _ := m.plan.job(n.names(), n.made)
-		e := handed{name: n.name(), index: i, mac: n.mac().String(), mtu: j.ip.MTU, master: j.master, dns: m.cfg.Net.DNS, routes: m.plan.routes(n.names()), byMAC: len(m.plan.virts) == 0}
+		e := handed{name: n.name(), index: i, mac: n.mac().String(), perm: n.link.Permanent().String(), mtu: j.ip.MTU, master: j.master, dns: m.cfg.Net.DNS, routes: m.plan.routes(n.names()), byMAC: len(m.plan.virts) == 0}
 		e.four, e.six = n.leases[false].copy(), n.leases[true].copy()
 		if n.made {
 			for k := range m.plan.virts {

@@ -1,6 +1,7 @@
 package netconf
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -26,6 +27,7 @@ func someLease() *Lease {
 // handOvers are networks as a root gets them.
 func handOvers() map[string]handover {
 	bond := &virtual{kind: "bond", name: "bond0", options: []string{"mode=1", "miimon=100", "arp_ip_target=10.1.0.1,10.1.0.2"}}
+	bridge := &virtual{kind: "bridge", name: "br0", members: []string{"eth0", "eth1"}}
 	vlan := &virtual{kind: "vlan", name: "bond0.5", id: 5, phys: "bond0"}
 	static := &Lease{Method: "static", Address: prefix("10.1.0.9/24"), Gateway: netip.MustParseAddr("10.1.0.254"), DNS: []netip.Addr{netip.MustParseAddr("10.1.0.3")}}
 	six := &Lease{Method: "dhcp6", Address: prefix("fd01::100/128"), Duration: time.Hour, DNS: []netip.Addr{netip.MustParseAddr("fd01::53")}}
@@ -33,19 +35,25 @@ func handOvers() map[string]handover {
 	dns := []netip.Addr{netip.MustParseAddr("192.0.2.53")}
 	route := []LeaseRoute{{prefix("172.16.0.0/12"), netip.MustParseAddr("10.1.0.7")}}
 	return map[string]handover{
-		"dhcp":   {peerDNS: true, needed: true, nics: []handed{{name: "eth0", index: 2, mac: mac0, four: someLease(), byMAC: true, dns: dns, routes: route}}},
-		"both":   {nics: []handed{{name: "eth0", index: 2, mac: mac0, mtu: 9000, four: someLease(), six: six, byMAC: true}}},
-		"static": {peerDNS: true, nics: []handed{{name: "eth0", index: 2, mac: mac0, four: static, six: auto, byMAC: true, routes: route}}},
-		"vlan on bond": {peerDNS: true, needed: true, nics: []handed{{name: "eth0", index: 2, mac: mac0, master: bond}, {name: "bond0", index: 4, mac: mac0, made: bond, vlans: []string{"bond0.5"}},
+		"dhcp":   {peerDNS: true, needed: true, nics: []handed{{name: "eth0", index: 2, mac: mac0, perm: mac0, four: someLease(), byMAC: true, dns: dns, routes: route}}},
+		"both":   {nics: []handed{{name: "eth0", index: 2, mac: mac0, perm: mac1, mtu: 9000, four: someLease(), six: six, byMAC: true}}},
+		"static": {peerDNS: true, nics: []handed{{name: "eth0", index: 2, mac: mac0, perm: mac0, four: static, six: auto, byMAC: true, routes: route}}},
+		"bridge": {peerDNS: true, nics: []handed{{name: "eth0", index: 2, mac: mac0, perm: mac0, master: bridge}, {name: "eth1", index: 3, mac: mac1, perm: mac1, master: bridge},
+			{name: "br0", index: 4, mac: mac0, perm: mac0, made: bridge, mtu: 1400, four: static, routes: route}}},
+		"vlan on bond": {peerDNS: true, needed: true, nics: []handed{{name: "eth0", index: 2, mac: mac0, perm: mac2, master: bond}, {name: "bond0", index: 4, mac: mac0, made: bond, vlans: []string{"bond0.5"}},
 			{name: "bond0.5", index: 5, mac: mac0, made: vlan, four: someLease()}}},
 	}
 }
 
 // TestHandOverFiles holds the files to testdata; "go test -update" writes it.
 func TestHandOverFiles(t *testing.T) {
+	redhats, suses := t.TempDir(), t.TempDir()
+	if err := errors.Join(os.MkdirAll(filepath.Join(redhats, redhat), 0o755), os.MkdirAll(filepath.Join(suses, suse), 0o755)); err != nil {
+		t.Fatal(err)
+	}
 	for name, h := range handOvers() {
 		var b strings.Builder
-		files := slices.Concat(h.klibc(), h.networkd(), h.networkManager(), h.dhclient(), []file{h.ifstate()})
+		files := slices.Concat(h.klibc(), h.networkd(), h.networkManager(), h.dhclient(), h.ifcfg(redhats), h.ifcfg(suses), []file{h.ifstate()})
 		slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.path, b.path) })
 		for _, f := range files {
 			b.WriteString("== " + f.path + " " + f.mode.String() + "\n" + f.text)
@@ -122,6 +130,29 @@ func TestRootsFiles(t *testing.T) {
 		if d := cmp.Diff(c.want, got); d != "" {
 			t.Errorf("%s: %s", name, d)
 		}
+	}
+}
+
+// TestIfcfgOfTheRoot: a root's own file is covered only if the root hangs on the network.
+func TestIfcfgOfTheRoot(t *testing.T) {
+	root := t.TempDir()
+	for _, f := range []file{{redhat + "ifcfg-eth0", 0o644, "its own"}, {redhat + "ifcfg-lo", 0o644, ""}} {
+		if err := write(root, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for needed, want := range map[bool][]string{true: {"ifcfg-eth0", "ifcfg-eth1"}, false: {"ifcfg-eth1"}} {
+		h := handover{needed: needed, nics: []handed{{name: "eth0", mac: mac0, four: someLease()}, {name: "eth1", mac: mac1, four: someLease()}}}
+		var got []string
+		for _, f := range h.ifcfg(root) {
+			got = append(got, filepath.Base(f.path))
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("needed %v: %s", needed, d)
+		}
+	}
+	if got := (handover{needed: true, nics: []handed{{name: "eth0", four: someLease()}}}).ifcfg(t.TempDir()); len(got) > 0 {
+		t.Errorf("a root of another kind gets %v", got)
 	}
 }
 
