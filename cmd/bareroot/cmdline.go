@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -159,7 +160,7 @@ type listedWord struct {
 
 func listed(d words.Def) listedWord {
 	return listedWord{
-		Name: d.Name, Aliases: list(d.Aliases), Deprecated: list(d.Old), Instead: d.Instead, Takes: d.Takes(), Default: d.Default,
+		Name: d.Name, Aliases: list(append(slices.Clone(d.Aliases), d.Also...)), Deprecated: list(d.Old), Instead: d.Instead, Takes: d.Takes(), Default: d.Default,
 		Repeatable: d.Repeat, Stage: d.Stage, Status: d.Status.Text(), From: d.From, Meaning: strings.ReplaceAll(d.Meaning, "`", ""), Note: d.Why,
 	}
 }

@@ -125,6 +125,9 @@ func ParseIP(v string, line Line) (ip IP, notice string, err error) {
 	}
 	var ok bool
 	if ip.Methods, ok = methods(auto, singleMethods); !ok {
+		if p, perr := netip.ParsePrefix(auto); perr == nil {
+			return bad("an address with its mask is written ip=%s::GATEWAY:%d::INTERFACE:none", p.Addr(), p.Bits())
+		}
 		if slices.Contains([]string{"bootp", "both", "rarp"}, auto) {
 			return bad("method %s is not supported; use dhcp", auto)
 		}
@@ -132,6 +135,9 @@ func ParseIP(v string, line Line) (ip IP, notice string, err error) {
 	}
 	if client != "" {
 		if ip.Client, err = netip.ParseAddr(client); err != nil {
+			if IfaceName(client) && !strings.Contains(client, ".") {
+				return bad("client %q is no address; after the name of an interface one of %s must follow", client, strings.Join(deviceMethods, ", "))
+			}
 			return bad("client %q is no address", client)
 		}
 	}

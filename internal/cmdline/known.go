@@ -49,7 +49,7 @@ rd.noverifyssl	f			-
 rd.auto	b		0
 rd.lvm	b		1
 rd.lvm.vg;rd_LVM_VG	t
-rd.lvm.lv;rd_LVM_LV	t
+rd.lvm.lv;rd_LVM_LV	o
 rd.lvm.conf	b		1
 rd.md	b		1
 rd.md.uuid;rd_MD_UUID	t
@@ -80,7 +80,6 @@ rd.nvmf.discover;nvmf.discover	o			-
 rd.nvmf.nonbft	f			-
 rd.nvmf.nostatic	f			-
 rd.zfcp.conf	b		1
-rd.dasd,rd.ccw,rd.zipl,rd.dcssblk,rd.cio_accept,cio_ignore,rd.lunmask;rd_DASD,DASD,rd_ZFCP,rd_ZNET,rd_CCW,rd_NO_ZFCPCONF	t
 bareroot.ip	c	dracut,kernel,klibc	dracut
 rd.bootif	b		1
 rd.neednet	b		0
@@ -147,14 +146,12 @@ rd.udev.log_level;rd.udev.log_priority,rd.udev.log-priority	t
 rd.udev.info;rdudevinfo	b
 rd.udev.debug;rdudevdebug	b
 rd.plymouth,plymouth.enable	b		1
-splash,rhgb,nosplash	t
 rd.vconsole.keymap,vconsole.keymap,KEYMAP;KEYTABLE	t		KEYMAP of /etc/vconsole.conf
 rd.vconsole.keymap.ext,vconsole.keymap.ext,vconsole.keymap_toggle,EXT_KEYMAP	t		EXT_KEYMAP of /etc/vconsole.conf
 rd.vconsole.font,vconsole.font,FONT;SYSFONT	t		FONT of /etc/vconsole.conf
 rd.vconsole.font.map,vconsole.font.map,vconsole.font_map,FONT_MAP;CONTRANS	t
 rd.vconsole.font.unimap,vconsole.font.unimap,vconsole.font_unimap,FONT_UNIMAP;UNIMAP	t
 rd.vconsole.unicode,vconsole.unicode,rd.vconsole.font.unicode,UNICODE	t		1
-rd.locale.LANG,rd.locale.LC_ALL	t
 drop_capabilities,rd.caps.initdrop	l
 rd.caps	b		0
 rd.caps.disablemodules	b		0
@@ -268,11 +265,7 @@ rd_NO_LVMCONF	f				rd.lvm.conf=0
 rd_NO_MDDDF,noddfmd	f				rd.md.ddf=0
 rd.nofcoe	f				rd.fcoe=0
 rdbreak	t				rd.break
-resumewait,resumedelay,resumeflags	t
 --	f
-masterkey,masterkeytype,evmkey,evmx509,ecryptfskey	p
+masterkey	p
 rd.convertfs	b
-readonlyroot,noreadonlyroot,rootovl,overlayroot	t
-ifcfg,netsetup,netdevice,hostip	t
-maybe-ubiquity,only-ubiquity,toram,persistent,casper,layerfs-path,fetch,netboot,findiso,live-media,live-media-path,components	t
 `

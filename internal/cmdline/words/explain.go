@@ -96,13 +96,18 @@ func explainWord(all []Def, proper cmdline.Line, i int, w cmdline.Word) Word {
 		out.State, out.Problem = Malformed, rule
 		return out
 	}
+	if d.Name == "root" {
+		if r, err := cmdline.ParseRoot(p.Value); err == nil && out.State == Works.Text() {
+			out.State = kindOf(r).Status.Text()
+		}
+	}
 	does, notice, err := meaning(d, p, proper)
 	if err != nil {
-		out.State, out.Problem = Malformed, mask(err.Error(), p)
+		out.State, out.Problem = Malformed, strings.TrimPrefix(mask(err.Error(), p), p.Masked()+": ")
 		return out
 	}
 	out.Does = does
-	if notice != "" {
+	if notice = strings.TrimPrefix(notice, p.Masked()+": "); notice != "" {
 		out.Notice = strings.TrimPrefix(out.Notice+"; "+notice, "; ")
 	}
 	if d.Status == NoUse {

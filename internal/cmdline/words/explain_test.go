@@ -44,26 +44,72 @@ func TestExplain(t *testing.T) {
 		"rd_NO_LVM":                   "rd_NO_LVM is deprecated; write rd.lvm=0",
 		"modprobe.blacklist=x":        "read as rd.driver.blacklist=x",
 		"rd.luks=0 rd.luks.uuid=x":    "rd.luks=0 and rd.luks.uuid=x: no LUKS device is opened",
-		"BOOTIF=nonsense":             "BOOTIF=nonsense|malformed|BOOTIF=nonsense: no MAC address",
-		"vlan=eth0.5000:eth0":         "|malformed|vlan=eth0.5000:eth0: eth0.5000 says no VLAN id",
-		"bond=a:b:c:d:e":              "|malformed|bond=a:b:c:d:e: the form is NAME",
-		"rd.route=10.0.0.0/8":         "|malformed|rd.route=10.0.0.0/8: the form is",
-		"fcoe=eth0":                   "|malformed|fcoe=eth0: the form is",
+		"BOOTIF=nonsense":             "BOOTIF=nonsense|malformed|no MAC address",
+		"vlan=eth0.5000:eth0":         "|malformed|eth0.5000 says no VLAN id",
+		"bond=a:b:c:d:e":              "|malformed|the form is NAME",
+		"rd.route=10.0.0.0/8":         "|malformed|the form is NET/LEN",
+		"fcoe=eth0":                   "fcoe=eth0|malformed|the form is",
 		"rd.luks.name=x":              "the form is UUID=NAME",
-		"rd.znet=qeth,1":              "rd.znet=qeth,1: qeth has 3 channels",
+		"rd.znet=qeth,1":              "|malformed|qeth has 3 channels",
 		"root=zfs:tank":               "ZFS is not supported",
-		"root=cifs://u:geheim@srv":    "root=cifs://u:***@srv|malformed|root=cifs://u:***@srv: the form is",
+		"root=cifs://u:geheim@srv":    "root=cifs://u:***@srv|malformed|the form is",
 		"root=x nfsroot=/srv":         "unknown form",
 		"root=LABEL=x nfsroot=/srv":   "goes with root=/dev/nfs",
 		"ip=dhcp ip=eth1:dhcp":        "with several ip= each must name its interface",
 		"root=dhcp bootdev=eth0 ip=192.0.2.5:192.0.2.9:192.0.2.1:24:h:eth0:none": "server address or dhcp for netboot needed",
 		"ip=eth0:dhcp bootdev=eth1":            "bootdev=eth1: no ip= names this NIC",
-		"netmask=24":                           "netmask=24: means something with ip=ADDRESS only",
+		"netmask=24":                           "netmask=24|works||means something with ip=ADDRESS only",
 		"bareroot.ip=klibc ip=1:2:3:4:5:6:7:8": "8 fields; there are 7 at most",
 		"-- rd.retry=ten":                      "rd.retry=ten|works||",
+		"rhgb findiso=":                        "rhgb|no effect||\nfindiso=|no effect||", // other words, not other spellings
+		"rd.lvm.lv=root":                       "rd.lvm.lv=root|malformed|the form is VG/LV",
+		"rd.lvm.vg==vg0":                       `two equals signs: the value is "=vg0"`,
+		"boot=casper":                          `boot takes nfs, local or a block device; the scripts that other ramdisks have for "casper" are not here`,
+		"boot=UUID=dead":                       "boot=UUID=dead|works||",
+		"root=/dev/ram0":                       "no such device is made for a ramdisk of today",
+		"root=nfs:h:/p":                        "root=nfs:h:/p|not yet||",
+		"break=premount,x":                     `"x" is none of them`,
+		"break rd.rescue":                      "break|works||\nrd.rescue|works||",
+		"rd.emergency":                         "rd.emergency|works||",
+		"rd.emergency=shell":                   "rd.emergency=shell|malformed|",
+		"roothash=ab":                          "roothash=ab|malformed|the root shall be verified by dm-verity, which is not supported",
+		"rd.luks=0 rd.luks.conf=0":             "rd.luks=0|works||",
+		"ip=192.0.2.5/24":                      "an address with its mask is written ip=192.0.2.5::GATEWAY:24::INTERFACE:none",
+		"ip=eth1:off":                          `client "eth1" is no address; after the name of an interface one of dhcp, on`,
+		"vconsole.keymap=de":                   "vconsole.keymap=de|works||read as rd.vconsole.keymap=de",
+		"module_blacklist=a":                   "read as rd.driver.blacklist=a",
+		"copymods":                             "copymods is deprecated; write rd.driver.export",
+		"panic=-1 rdinit=/x":                   "panic=-1|not ours||\nrdinit=/x|not ours||",
 		"ipa-foo=1 systemd.unit=x":             "ipa-foo=1|no effect||\nsystemd.unit=x|not ours||",
 	} {
 		if _, got := explained(in); !strings.Contains(got, want) {
+			t.Errorf("%s\n got %s\nwant %s", in, got, want)
+		}
+	}
+}
+
+// Of a meaning with a part for each value the right one is said.
+func TestClause(t *testing.T) {
+	for in, want := range map[string]string{
+		"rd.md=0":                  "no array is assembled",
+		"rd.md":                    "as by default (0: no array is assembled)",
+		"rd.auto":                  "assemble every array, volume group and LUKS device that is found",
+		"rd.auto=no":               "only what is named",
+		"rd.shell":                 "a shell at once, also on a machine with a server",
+		"rd.shell=0":               "no shell on failure",
+		"metal.no-wipe=0":          "as by default (1: no disk is wiped or chosen; the arrays must exist)",
+		"rd.neednet=0":             "not: bring the network up even if the root does not need it",
+		"systemd.volatile=overlay": "what is written to the root goes to memory",
+		"rd.luks.name=a=b":         "open the device under this name",
+		"boot=nfs":                 "as root=/dev/nfs",
+		"ip=ibft":                  "the NICs are configured as the firmware's iBFT says",
+		"rootwait=30":              "seconds that the root device is waited for, unless rd.timeout says it",
+		"rootwait":                 "nothing, as it is always waited for",
+		"rd.break":                 "before the switch to the root",
+		"rd.driver.export":         "a root without modules for the running kernel gets those of the ramdisk, in memory",
+	} {
+		r, _ := explained(in)
+		if got := r.Words[0].Does; got != want {
 			t.Errorf("%s\n got %s\nwant %s", in, got, want)
 		}
 	}

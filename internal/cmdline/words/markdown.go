@@ -2,6 +2,7 @@ package words
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -29,7 +30,7 @@ means yes whatever follows it. Yes or no: 0, no and off are no, everything else 
 		fmt.Fprintf(&b, "\n## %s\n\n| Word | Takes | Default | Stage | Status | From | Meaning |\n|---|---|---|---|---|---|---|\n", s.Title)
 		for _, d := range s.Words {
 			name := "`" + d.Name + "`"
-			for _, a := range d.Aliases {
+			for _, a := range slices.Concat(d.Aliases, d.Also) {
 				name += " `" + a + "`"
 			}
 			for _, a := range d.Old {

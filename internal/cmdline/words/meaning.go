@@ -119,25 +119,12 @@ func describeIP(ip cmdline.IP) string {
 // meaning says what a word does, with its value where it has a grammar of its
 // own; err names the rule that the value breaks.
 func meaning(d Def, w cmdline.Word, l cmdline.Line) (does, notice string, err error) {
-	does = strings.ReplaceAll(d.Meaning, "`", "")
-	if d.Type == Bool {
-		yes := cmdline.Line{w}.Bool(false, w.Key)
-		switch only, is0 := strings.CutPrefix(does, "0: "); {
-		case is0 && !yes:
-			return only, "", nil
-		case is0:
-			return "as by default (" + does + ")", "", nil
-		}
-		switch only, is1 := strings.CutPrefix(does, "1: "); {
-		case is1 && yes:
-			return only, "", nil
-		case !yes:
-			return "not: " + only, "", nil
-		}
-		return does, "", nil
-	}
+	does = clause(d, w)
 	if d.Type == Number && len(w.Value) > 1 && w.Value[0] == '0' {
 		notice = fmt.Sprintf("read as %s; dracut takes a leading zero for octal", or(strings.TrimLeft(w.Value, "0"), "0"))
+	}
+	if strings.HasPrefix(w.Value, "=") {
+		notice = fmt.Sprintf("two equals signs: the value is %q", w.Value)
 	}
 	if d.Type != Form {
 		return does, notice, nil
@@ -152,8 +139,8 @@ func meaning(d Def, w cmdline.Word, l cmdline.Line) (does, notice string, err er
 		if err != nil {
 			return "", "", err
 		}
-		if kindOf(r).Status != Works && d.Status == Works {
-			notice = "a root of this kind is understood, not yet carried out"
+		if strings.HasPrefix(r.Device, "/dev/ram") {
+			notice = "no such device is made for a ramdisk of today; name the root, or leave the word out if none is to be mounted"
 		}
 		return describeRoot(r), notice, nil
 	case "nfsroot":
@@ -164,6 +151,9 @@ func meaning(d Def, w cmdline.Word, l cmdline.Line) (does, notice string, err er
 		if err == nil && len(n.IPs) == 1 {
 			return describeIP(n.IPs[0]), strings.Join(n.Notices, "; "), nil
 		}
+		if n.IBFT {
+			return "the NICs are configured as the firmware's iBFT says", "", err
+		}
 		return "nothing here", strings.Join(n.Notices, "; "), err
 	case "BOOTIF":
 		_, err = cmdline.ParseNetwork(cmdline.Line{w})
@@ -173,6 +163,14 @@ func meaning(d Def, w cmdline.Word, l cmdline.Line) (does, notice string, err er
 			does = describeNet(n, does)
 		}
 		return does, strings.Join(n.Notices, "; "), err
+	case "boot":
+		if _, berr := cmdline.ParseRoot(w.Value); berr != nil && w.Value != "nfs" && w.Value != "local" {
+			err = fmt.Errorf("%s: boot takes nfs, local or a block device; the scripts that other ramdisks have for %q are not here", w, w.Value)
+		}
+	case "rd.lvm.lv":
+		if vg, lv, ok := strings.Cut(w.Value, "/"); !ok || vg == "" || lv == "" {
+			err = fmt.Errorf("%s: the form is VG/LV", w)
+		}
 	case "roothash":
 		err = cmdline.Refused(cmdline.Line{w})
 	case "fcoe":

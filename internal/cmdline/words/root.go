@@ -7,7 +7,7 @@ var rootWords = []Def{
 	{Name: "ro", Type: Flag, Stage: "mount", From: "kernel, dracut", Meaning: "mount a block root read-only (the default); the later of ro and rw wins"},
 	{Name: "rw", Type: Flag, Stage: "mount", From: "kernel, dracut", Meaning: "mount a block root writable"},
 	{Name: "init", Type: Path, Default: "/sbin/init, /etc/init, /bin/init, /bin/sh", Stage: "cleanup", From: "kernel, dracut", Meaning: "program of the root that becomes PID 1; what follows `--` goes to it as arguments"},
-	{Name: "rootwait", Type: Text, Stage: "initqueue", From: "kernel", Meaning: "with a number: seconds that the root device is waited for, unless rd.timeout says it; bare: nothing, as it is always waited for"},
+	{Name: "rootwait", Type: Text, Stage: "initqueue", From: "kernel", Meaning: "seconds that the root device is waited for, unless rd.timeout says it; bare: nothing, as it is always waited for"},
 	{Name: "rootdelay", Type: Number, Stage: "initqueue", From: "kernel, initramfs-tools", Meaning: "seconds that the root device is waited for at least, if that is more than rd.retry", Why: "nothing waits for a fixed time"},
 	{Name: "rootfallback", Type: Form, Stage: "initqueue", From: "dracut, metal-mdsquash", Meaning: "block root that is used when root= does not appear; with metal.* the label of the boot partition"},
 	{Name: "root.journaldev", Type: Text, Stage: "mount", From: "dracut", Meaning: "device with the journal of an ext or xfs root"},

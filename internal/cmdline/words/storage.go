@@ -6,7 +6,7 @@ var storageWords = []Def{
 	{Name: "rd.auto", Type: Bool, Default: "0", Stage: "pre-udev", From: "dracut", Meaning: "1: assemble every array, volume group and LUKS device that is found; 0: only what is named; not given: what nobody names only if the root is not there without it"},
 	{Name: "rd.lvm", Type: Bool, Default: "1", Stage: "pre-udev", From: "dracut", Meaning: "0: no volume group is activated"},
 	{Name: "rd.lvm.vg", Old: []string{"rd_LVM_VG"}, Type: Text, Repeat: true, Stage: "initqueue", From: "dracut", Meaning: "activate only these volume groups"},
-	{Name: "rd.lvm.lv", Old: []string{"rd_LVM_LV"}, Type: Text, Repeat: true, Stage: "initqueue", From: "dracut", Meaning: "activate only these logical volumes, `VG/LV`"},
+	{Name: "rd.lvm.lv", Old: []string{"rd_LVM_LV"}, Type: Form, Repeat: true, Stage: "initqueue", From: "dracut", Meaning: "activate only these logical volumes, `VG/LV`"},
 	{Name: "rd.lvm.conf", Type: Bool, Default: "1", Stage: "initqueue", From: "dracut", Meaning: "0: lvm.conf of the ramdisk is not used"},
 	{Name: "rd.lvm.mergetags", Type: Text, Repeat: true, Stage: "pre-mount", Status: NoUse, From: "dracut 059", Meaning: "merge snapshots with these tags", Why: "nothing is merged before the root runs"},
 	{Name: "rd.md", Type: Bool, Default: "1", Stage: "pre-udev", From: "dracut", Meaning: "0: no array is assembled"},
@@ -42,7 +42,7 @@ var storageWords = []Def{
 	{Name: "rd.nvmf.nostatic", Type: Flag, Stage: "cmdline", Status: NotYet, From: "dracut ng", Meaning: "static addresses of the NBFT are not used"},
 	{Name: "rd.zfcp", Type: Text, Repeat: true, Stage: "cmdline", Status: NoUse, From: "dracut", Meaning: "zFCP disk", Why: s390},
 	{Name: "rd.zfcp.conf", Type: Bool, Default: "1", Stage: "cmdline", Status: NoUse, From: "dracut", Meaning: "zfcp.conf of the ramdisk", Why: s390},
-	{Name: "rd.dasd", Aliases: []string{"rd.ccw", "rd.zipl", "rd.dcssblk", "rd.cio_accept", "cio_ignore", "rd.lunmask"}, Old: []string{"rd_DASD", "DASD", "rd_ZFCP", "rd_ZNET", "rd_CCW", "rd_NO_ZFCPCONF"}, Type: Text, Repeat: true, Stage: "cmdline", Status: NoUse, From: "dracut", Meaning: "DASD disk, and other words of s390", Why: s390},
+	{Name: "rd.dasd", Also: []string{"rd.ccw", "rd.zipl", "rd.dcssblk", "rd.cio_accept", "cio_ignore", "rd.lunmask", "rd_DASD", "DASD", "rd_ZFCP", "rd_ZNET", "rd_CCW", "rd_NO_ZFCPCONF"}, Type: Text, Repeat: true, Stage: "cmdline", Status: NoUse, From: "dracut", Meaning: "DASD disk, and other words of s390", Why: s390},
 	{Name: "rd.znet", Type: Form, Repeat: true, Stage: "cmdline", Status: NoUse, From: "dracut", Meaning: "`TYPE,CHANNELS,OPTIONS`: network channel group", Why: s390},
 	{Name: "rd.znet_ifname", Type: Form, Repeat: true, Stage: "cmdline", Status: NoUse, From: "dracut", Meaning: "`NAME:CHANNELS`: name of its interface", Why: s390},
 }

@@ -41,8 +41,10 @@ func (r *Report) together(l cmdline.Line) {
 	}
 	if !slices.ContainsFunc(n.IPs, func(ip cmdline.IP) bool { return ip.Client.IsValid() }) {
 		for _, k := range []string{"netmask", "gateway", "hostname", "ksdevice", "mtu"} {
-			if w, ok := l.Last(k); ok {
-				r.Contradicts = append(r.Contradicts, fmt.Sprintf("%s: means something with ip=ADDRESS only", w.Masked()))
+			for i := range r.Words {
+				if x := &r.Words[i]; x.Name == k && x.State == Works.Text() {
+					x.Notice = "means something with ip=ADDRESS only"
+				}
 			}
 		}
 	}
@@ -83,7 +85,7 @@ func (c pair) both(l cmdline.Line) (a, b string, ok bool) {
 func match(l cmdline.Line, name, value string) (string, bool) {
 	if p, any := strings.CutSuffix(name, "*"); any {
 		for _, w := range l {
-			if strings.HasPrefix(w.Key, p) {
+			if off := w.Value == "0" || w.Value == "no" || w.Value == "off"; strings.HasPrefix(w.Key, p) && !off {
 				return w.Masked(), true
 			}
 		}
@@ -140,6 +142,9 @@ func summary(l cmdline.Line, role string) Boot {
 	var how []string
 	for _, ip := range n.IPs {
 		how = append(how, describeIP(ip))
+	}
+	if n.IBFT {
+		how = append(how, "as the firmware's iBFT says")
 	}
 	if len(how) == 0 {
 		how = append(how, "any wired NIC is configured by dhcp")

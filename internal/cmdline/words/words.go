@@ -37,6 +37,7 @@ type Def struct {
 	Name     string   // a "*" at its end stands for any text
 	Aliases  []string // other spellings with the same meaning
 	Old      []string // deprecated spellings
+	Also     []string // other words of which the same is to be said
 	Instead  string   // set for a deprecated word: what to write now
 	Type     cmdline.Type
 	Min, Max int64 // of a number; Max 0: no limit
@@ -50,9 +51,9 @@ type Def struct {
 	Why      string // for NoUse: why; else: how we differ
 }
 
-// Names is the word's spellings, its proper one first.
+// Names are the word's spellings, its proper one first, and the other words.
 func (d Def) Names() []string {
-	return append(append([]string{d.Name}, d.Aliases...), d.Old...)
+	return slices.Concat([]string{d.Name}, d.Aliases, d.Old, d.Also)
 }
 
 // The types, for the rows.
@@ -145,7 +146,7 @@ func Find(all []Def, key string) (d Def, alias, old, ok bool) {
 		case d.Name == key:
 			return d, false, d.Instead != "", true
 		case slices.Contains(d.Names(), key):
-			return d, true, slices.Contains(d.Old, key), true
+			return d, !slices.Contains(d.Also, key), slices.Contains(d.Old, key), true
 		}
 	}
 	for _, d := range all {
