@@ -67,7 +67,6 @@ const dataUUID = "66666666-2222-4333-8444-555555555555"
 // TestCrypttab: a ramdisk with a crypttab, as a hostonly one has: every way to
 // a key that it knows, and lines that are not for the ramdisk.
 func TestCrypttab(t *testing.T) {
-	vmtest.AllOnly(t)
 	dir := t.TempDir()
 	root, header := apart(t, "cryptroot", luksUUID, "key one")
 	text, err := os.ReadFile(header)
