@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"bareroot/internal/bootset"
 	"bareroot/internal/build/cache"
 )
@@ -28,18 +30,11 @@ func (f *fileOutput) name() string { return f.path }
 func (f *fileOutput) wantsKernel() bool { return false }
 
 func (f *fileOutput) check() error {
-	fi, err := os.Stat(f.path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return inputError{err}
-	case !fi.Mode().IsRegular():
-		return inputError{fmt.Errorf("%s exists and is no regular file", f.path)}
-	case !f.force:
-		return fmt.Errorf("%s exists: %w without --force", f.path, ErrExists)
+	there, err := existing(f.path, fs.FileMode.IsRegular, "regular file")
+	if err == nil && there && !f.force {
+		err = fmt.Errorf("%s exists: %w without --force", f.path, ErrExists)
 	}
-	return nil
+	return err
 }
 
 func (f *fileOutput) begin() (target, error) {
@@ -98,6 +93,8 @@ type joiner struct {
 	next  int   // the part whose turn it is; below it all are in the file
 	err   error // the first thing that went wrong
 	parts [parts]joinedPart
+
+	behind int64 // bytes written that the disk has not been told of
 }
 
 type joinedPart struct {
@@ -121,7 +118,14 @@ func (j *joiner) kept(part int, _ string, f *cache.File) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	p := &j.parts[part]
-	p.j, p.i, p.file, p.done = j, part, f, true
+	p.j, p.i, p.file = j, part, f
+	if j.next == part && j.err == nil { // until this part is done, and only that ends it
+		j.mu.Unlock()
+		err := p.drain()
+		j.mu.Lock()
+		j.err = err
+	}
+	p.done = true
 	return j.advance()
 }
 
@@ -159,15 +163,29 @@ func (p *joinedPart) drain() error {
 		p.spilled = nil
 	}
 	if p.file != nil {
-		_, err := p.file.WriteTo(p.j.file)
-		p.file.Close()
-		p.file = nil
-		return plain(err)
+		return p.copyFile()
 	}
 	if p.early.Len() > 0 {
 		_, err := p.early.WriteTo(p.j.file)
 		p.early = bytes.Buffer{}
 		return plain(err)
+	}
+	return nil
+}
+
+// copyFile writes the file that the part is, a piece at a time, so that the disk
+// begins with the first while the next is copied.
+func (p *joinedPart) copyFile() error {
+	from := p.file
+	defer from.Close()
+	p.file = nil
+	for at := int64(0); at < from.Size; {
+		n, err := from.CopyTo(p.j.file, at, min(from.Size-at, writeAhead))
+		if err != nil {
+			return plain(err)
+		}
+		p.j.ahead(n)
+		at += n
 	}
 	return nil
 }
@@ -184,6 +202,7 @@ func (p *joinedPart) Write(b []byte) (int, error) {
 			return 0, err
 		}
 		n, err := p.j.file.Write(b)
+		p.j.ahead(int64(n))
 		return n, plain(err)
 	}
 	if p.early.Len()+len(b) > p.j.memory {
@@ -219,6 +238,21 @@ func (p *joinedPart) Close() error {
 	}
 	p.done = true
 	return p.j.advance()
+}
+
+// writeAhead is the size of what the disk is told of at once.
+const writeAhead = 4 << 20
+
+// ahead lets the disk begin with what was written, before the end waits for all of
+// it. It is for the part whose turn it is.
+func (j *joiner) ahead(n int64) {
+	if j.behind += n; j.behind < writeAhead {
+		return
+	}
+	if at, err := j.file.Seek(0, io.SeekCurrent); err == nil {
+		_ = unix.SyncFileRange(int(j.file.Fd()), at-j.behind, j.behind, unix.SYNC_FILE_RANGE_WRITE) // only a hint
+	}
+	j.behind = 0
 }
 
 func (j *joiner) finish() error {

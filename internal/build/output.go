@@ -83,7 +83,7 @@ func (f folder) kept(_ int, name string, from *cache.File) error {
 		return errors.Join(plain(err), from.Close())
 	}
 	if err == nil {
-		_, err = from.WriteTo(w)
+		_, err = from.CopyTo(w, 0, from.Size)
 	}
 	return errors.Join(plain(err), w.Close(), from.Close())
 }
@@ -129,6 +129,20 @@ func (s *syncFile) Close() error {
 	return nil
 }
 
+// existing tells whether an output is there, and refuses one of another kind.
+func existing(path string, kind func(fs.FileMode) bool, name string) (bool, error) {
+	fi, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, inputError{err}
+	case !kind(fi.Mode()):
+		return false, inputError{fmt.Errorf("%s exists and is no %s", path, name)}
+	}
+	return true, nil
+}
+
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -153,14 +167,9 @@ func (d *dirOutput) name() string { return d.path }
 func (d *dirOutput) wantsKernel() bool { return true }
 
 func (d *dirOutput) check() error {
-	fi, err := os.Stat(d.path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return inputError{err}
-	case !fi.IsDir():
-		return inputError{fmt.Errorf("%s exists and is no folder", d.path)}
+	there, err := existing(d.path, fs.FileMode.IsDir, "folder")
+	if err != nil || !there {
+		return err
 	}
 	entries, err := os.ReadDir(d.path)
 	if err != nil {

@@ -122,12 +122,12 @@ func (f *File) Link(path string, mode os.FileMode) error {
 	return unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", f.f.Fd()), unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
 }
 
-// WriteTo copies the bytes, from file to file within the kernel.
-func (f *File) WriteTo(w io.Writer) (int64, error) {
-	if _, err := f.f.Seek(0, io.SeekStart); err != nil {
+// CopyTo copies n bytes from at on, from file to file within the kernel.
+func (f *File) CopyTo(w io.Writer, at, n int64) (int64, error) {
+	if _, err := f.f.Seek(at, io.SeekStart); err != nil {
 		return 0, err
 	}
-	return io.Copy(w, f.f)
+	return io.CopyN(w, f.f, n)
 }
 
 // Sync makes the bytes durable.

@@ -1,0 +1,367 @@
+package cache
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func fileKey(s string) Key {
+	return Key{Kind: "file", Content: sha256.Sum256([]byte(s)), Params: "test"}
+}
+
+// segment makes a file as a boot set has it.
+func segment(t testing.TB, dir string, data []byte) *os.File {
+	t.Helper()
+	name := filepath.Join(dir, fmt.Sprintf("segment-%d", time.Now().UnixNano()))
+	if err := os.WriteFile(name, data, 0o444); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// content is what a kept file gives.
+func content(t testing.TB, c *Cache, k Key) ([]byte, bool) {
+	t.Helper()
+	f := c.OpenFile(k)
+	if f == nil {
+		return nil, false
+	}
+	defer f.Close()
+	var b bytes.Buffer
+	if n, err := f.CopyTo(&b, 0, f.Size); err != nil || n != f.Size {
+		t.Fatal(n, err)
+	}
+	return b.Bytes(), true
+}
+
+func inode(t testing.TB, name string) uint64 {
+	t.Helper()
+	fi, err := os.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fi.Sys().(*syscall.Stat_t).Ino
+}
+
+// TestFileShared: a file is kept without a copy, and the next boot set has the
+// same one.
+func TestFileShared(t *testing.T) {
+	dir := t.TempDir()
+	c := open(t, filepath.Join(dir, "cache"), 0)
+	want := bytes.Repeat([]byte("segment"), 100_000)
+	set := segment(t, dir, want)
+	c.Keep(fileKey("a"), []byte("known"), Source{File: set, N: int64(len(want)), Link: set.Name()})
+	f := c.OpenFile(fileKey("a"))
+	if f == nil || string(f.Info) != "known" || f.Size != int64(len(want)) {
+		t.Fatalf("kept: %+v, %s", f, c.Notice())
+	}
+	defer f.Close()
+	second := filepath.Join(dir, "second")
+	if err := f.Link(second, 0o444); err != nil {
+		t.Fatal(err)
+	}
+	if inode(t, second) != inode(t, set.Name()) {
+		t.Error("the second boot set has a copy")
+	}
+	if err := f.Link(filepath.Join(dir, "third"), 0o440); err == nil {
+		t.Error("a file that others share got another mode")
+	}
+	if got, ok := content(t, c, fileKey("a")); !ok || !bytes.Equal(got, want) {
+		t.Errorf("%v, %d bytes", ok, len(got))
+	}
+	if _, ok := content(t, c, fileKey("b")); ok {
+		t.Error("another key finds it")
+	}
+	s, err := c.Stats()
+	if err != nil || s.Entries != 1 || s.Kinds["file"].Bytes < int64(len(want)) {
+		t.Errorf("%+v %v", s, err)
+	}
+}
+
+// TestFileCopied: what cannot be shared is copied, at once if it is dear, else
+// when it comes again.
+func TestFileCopied(t *testing.T) {
+	for name, dear := range map[string]bool{"dear": true, "cheap": false} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			c := open(t, filepath.Join(dir, "cache"), 0)
+			joined := segment(t, dir, []byte("beforeSEGMENTafter"))
+			for round := range 2 {
+				c.Keep(fileKey("a"), nil, Source{File: joined, At: 6, N: 7, Dear: dear})
+				got, ok := content(t, c, fileKey("a"))
+				if ok != (dear || round > 0) || ok && string(got) != "SEGMENT" {
+					t.Errorf("round %d: %v %q %s", round, ok, got, c.Notice())
+				}
+			}
+			// Nobody shares the copy yet, so it takes the mode that is wanted.
+			f := c.OpenFile(fileKey("a"))
+			defer f.Close()
+			if err := f.Link(filepath.Join(dir, "set"), 0o444); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestFileOtherFileSystem: no link is possible from memory to the disk.
+func TestFileOtherFileSystem(t *testing.T) {
+	other, err := os.MkdirTemp("/dev/shm", "bareroot-test-")
+	if err != nil {
+		t.Skipf("no file system besides: %v", err)
+	}
+	defer os.RemoveAll(other)
+	dir := t.TempDir()
+	var a, b syscall.Stat_t
+	if syscall.Stat(other, &a) != nil || syscall.Stat(dir, &b) != nil || a.Dev == b.Dev {
+		t.Skip("TMPDIR is on the file system of /dev/shm: there is no other one")
+	}
+	c := open(t, dir, 0)
+	set := segment(t, other, []byte("there"))
+	src := Source{File: set, N: 5, Link: set.Name()}
+	c.Keep(fileKey("a"), nil, src)
+	c.Keep(fileKey("a"), nil, src)
+	f := c.OpenFile(fileKey("a"))
+	if f == nil {
+		t.Fatal("not kept: " + c.Notice())
+	}
+	defer f.Close()
+	if f.Link(filepath.Join(other, "x"), 0o444) == nil {
+		t.Error("a link between file systems")
+	}
+	if got, ok := content(t, c, fileKey("a")); !ok || string(got) != "there" {
+		t.Errorf("%v %q", ok, got)
+	}
+}
+
+// TestFileDamaged: bytes that somebody wrote to, in a boot set that shares them,
+// are a miss and gone from the store; so is a file that another may write to.
+func TestFileDamaged(t *testing.T) {
+	dir := t.TempDir()
+	c := open(t, filepath.Join(dir, "cache"), 0)
+	k := fileKey("x")
+	keep := func(t testing.TB, data []byte) string {
+		set := segment(t, dir, data)
+		c.Keep(k, nil, Source{File: set, N: int64(len(data)), Link: set.Name()})
+		return set.Name()
+	}
+	gone := func(t interface {
+		Helper()
+		Error(...any)
+		Fatal(...any)
+	}) {
+		t.Helper()
+		if f := c.OpenFile(k); f != nil {
+			t.Fatal("a damaged file is a hit")
+		}
+		left, err := filepath.Glob(c.path(k, k.id()) + "*")
+		if err != nil || len(left) > 0 {
+			t.Error("left in the store:", left, err)
+		}
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		data := rapid.SliceOfN(rapid.Byte(), 1, 300).Draw(rt, "data")
+		name := keep(t, data)
+		b := bytes.Clone(data)
+		switch at := rapid.IntRange(0, len(b)-1).Draw(rt, "at"); rapid.IntRange(0, 2).Draw(rt, "how") {
+		case 0:
+			b[at] ^= byte(rapid.IntRange(1, 255).Draw(rt, "bits"))
+		case 1:
+			b = b[:at]
+		case 2:
+			b = append(b, b[at])
+		}
+		if err := os.Chmod(name, 0o644); err != nil {
+			rt.Fatal(err)
+		}
+		if err := os.WriteFile(name, b, 0o644); err != nil { // in place
+			rt.Fatal(err)
+		}
+		if err := os.Chmod(name, 0o444); err != nil {
+			rt.Fatal(err)
+		}
+		gone(rt)
+	})
+	t.Run("writable", func(t *testing.T) {
+		name := keep(t, []byte("whole"))
+		if err := os.Chmod(name, 0o664); err != nil {
+			t.Fatal(err)
+		}
+		gone(t)
+	})
+	t.Run("another's", func(t *testing.T) {
+		if os.Geteuid() != 0 {
+			t.Skip("not root: a file cannot be given to another user")
+		}
+		name := keep(t, []byte("whole"))
+		if err := os.Chown(name, 12345, -1); err != nil {
+			t.Fatal(err)
+		}
+		gone(t)
+	})
+	t.Run("bytes gone", func(t *testing.T) {
+		keep(t, []byte("whole"))
+		if err := os.Remove(c.path(k, k.id()) + dataSuffix); err != nil {
+			t.Fatal(err)
+		}
+		if c.OpenFile(k) != nil {
+			t.Error("a hit without bytes")
+		}
+		keep(t, []byte("whole"))
+		if got, ok := content(t, c, k); !ok || string(got) != "whole" {
+			t.Errorf("not kept anew: %v %q", ok, got)
+		}
+	})
+}
+
+// TestFilePruned: an emptied store takes nothing from boot sets, nor from who is
+// about to use a file.
+func TestFilePruned(t *testing.T) {
+	dir := t.TempDir()
+	c := open(t, filepath.Join(dir, "cache"), 0)
+	set := segment(t, dir, []byte("whole"))
+	c.Keep(fileKey("a"), nil, Source{File: set, N: 5, Link: set.Name()})
+	f := c.OpenFile(fileKey("a"))
+	if f == nil {
+		t.Fatal(c.Notice())
+	}
+	defer f.Close()
+	if s, err := c.Clean(); err != nil || s.Entries != 1 {
+		t.Fatal(s, err)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "cache/*/*")); err != nil || len(left) > 0 {
+		t.Errorf("left: %q %v", left, err)
+	}
+	if c.OpenFile(fileKey("a")) != nil {
+		t.Error("a hit in an empty store")
+	}
+	if b, err := os.ReadFile(set.Name()); err != nil || string(b) != "whole" {
+		t.Errorf("the boot set: %q %v", b, err)
+	}
+	if err := f.Link(filepath.Join(dir, "second"), 0o444); err != nil {
+		t.Errorf("the boot set's link is one that can be linked to: %v", err)
+	}
+	// With the boot set gone as well nothing can be linked, but read.
+	for _, n := range []string{set.Name(), filepath.Join(dir, "second")} {
+		if err := os.Remove(n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f.Link(filepath.Join(dir, "third"), 0o444) == nil {
+		t.Error("a file without a name was linked")
+	}
+	var b bytes.Buffer
+	if _, err := f.CopyTo(&b, 0, 5); err != nil || b.String() != "whole" {
+		t.Errorf("%q %v", b.String(), err)
+	}
+}
+
+// TestFileTrim: the two files of a kept one go by its last use, together.
+func TestFileTrim(t *testing.T) {
+	dir := t.TempDir()
+	c := open(t, filepath.Join(dir, "cache"), 80_000)
+	now := time.Now()
+	for i := range 4 {
+		set := segment(t, dir, bytes.Repeat([]byte{byte(i)}, 10_000))
+		k := fileKey(fmt.Sprint(i))
+		c.Keep(k, nil, Source{File: set, N: 10_000, Link: set.Name()})
+		used := now.Add(time.Duration(i-10) * time.Hour)
+		if err := os.Chtimes(c.path(k, k.id()), used, used); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The bytes' own time is their boot set's and says nothing.
+	old := now.Add(-1000 * time.Hour)
+	last := fileKey("3")
+	if err := os.Chtimes(c.path(last, last.id())+dataSuffix, old, old); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Trim(22_000); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		if _, ok := content(t, c, fileKey(fmt.Sprint(i))); ok != (i > 1) {
+			t.Errorf("%d kept: %v", i, ok)
+		}
+	}
+	if s, err := c.Stats(); err != nil || s.Bytes > 22_000 || s.Entries != 2 {
+		t.Errorf("%+v %v", s, err)
+	}
+}
+
+// TestFileGoroutines: many keep and use the same file, while another empties the
+// store.
+func TestFileGoroutines(t *testing.T) {
+	dir := t.TempDir()
+	var all sync.WaitGroup
+	for worker := range 6 {
+		all.Go(func() {
+			c := open(t, filepath.Join(dir, "cache"), 0)
+			for round := range 30 {
+				data := bytes.Repeat([]byte{byte(round % 3)}, 5000)
+				k := fileKey(fmt.Sprint(round % 3))
+				if worker == 0 && round%10 == 9 {
+					if _, err := c.Clean(); err != nil {
+						t.Error(err)
+					}
+					continue
+				}
+				name := filepath.Join(dir, fmt.Sprintf("%d-%d", worker, round))
+				if f := c.OpenFile(k); f != nil {
+					if f.Link(name, 0o444) != nil {
+						var b bytes.Buffer
+						if _, err := f.CopyTo(&b, 0, f.Size); err != nil {
+							t.Error(err)
+						}
+						if err := os.WriteFile(name, b.Bytes(), 0o444); err != nil {
+							t.Error(err)
+						}
+					}
+					f.Close()
+				} else {
+					if err := os.WriteFile(name, data, 0o444); err != nil {
+						t.Error(err)
+					}
+					f, err := os.Open(name)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					c.Keep(k, nil, Source{File: f, N: 5000, Link: name})
+					f.Close()
+				}
+				if b, err := os.ReadFile(name); err != nil || !bytes.Equal(b, data) {
+					t.Errorf("worker %d round %d: %d bytes, %v", worker, round, len(b), err)
+				}
+			}
+			if n := c.Notice(); n != "" {
+				t.Error(n)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// TestFileNil: without a cache there is nothing, and with one that cannot be
+// written to a notice.
+func TestFileNil(t *testing.T) {
+	var none *Cache
+	set := segment(t, t.TempDir(), []byte("x"))
+	none.Keep(fileKey("a"), nil, Source{File: set, N: 1, Dear: true})
+	if none.OpenFile(fileKey("a")) != nil {
+		t.Error("a hit without a cache")
+	}
+}
