@@ -63,7 +63,7 @@ func (c *client4) run(ctx context.Context) {
 			continue
 		}
 		c.onLease(l)
-		c.keep(ctx, l)
+		keep(ctx, l, c.renewed, c.onLease, c.debugf)
 		if ctx.Err() == nil {
 			c.onLease(nil)
 		}
@@ -159,25 +159,8 @@ func (c *client4) accept(r *message4) (*Lease, error) {
 	return leaseOf(*r, time.Now())
 }
 
-// keep renews the lease at T1 with its server, from T2 on with any; it
-// returns when the lease has ended.
-func (c *client4) keep(ctx context.Context, l *Lease) {
-	for {
-		next, err := c.renewed(ctx, l)
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			c.debugf("dhcp: %v", err)
-			return
-		}
-		l = next
-		c.onLease(l)
-	}
-}
-
-// renewed waits for T1, or for the cable, and renews the lease. An error is
-// the end of the lease.
+// renewed waits for T1, or for the cable, and renews the lease: at T1 with its
+// server, from T2 on with any. An error is the end of the lease.
 func (c *client4) renewed(ctx context.Context, l *Lease) (*Lease, error) {
 	var t1 <-chan time.Time
 	if l.Duration > 0 {

@@ -56,7 +56,7 @@ func (c *client6) run(ctx context.Context) {
 			sleep(ctx, declinePause)
 			continue
 		}
-		c.keep(ctx, l)
+		keep(ctx, l, c.renewed, func(l *lease6) { c.onLease(l) }, c.debugf)
 		if ctx.Err() == nil {
 			c.onLease(nil)
 		}
@@ -126,23 +126,8 @@ func (c *client6) decline(l *lease6) {
 	}
 }
 
-// keep renews the address at T1 with its server, from T2 on with any; it
-// returns when the address has ended.
-func (c *client6) keep(ctx context.Context, l *lease6) {
-	for {
-		next, err := c.renewed(ctx, l)
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			c.debugf("dhcp6: %v", err)
-			return
-		}
-		l = next
-		c.onLease(l)
-	}
-}
-
+// renewed waits for T1 and renews the address: with its server, from T2 on with
+// any. An error is the end of the address.
 func (c *client6) renewed(ctx context.Context, l *lease6) (*lease6, error) {
 	var t1 <-chan time.Time
 	if l.Duration > 0 {

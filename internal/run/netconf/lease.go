@@ -1,6 +1,7 @@
 package netconf
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -103,6 +104,22 @@ func (m message4) seconds(code byte, without time.Duration) time.Duration {
 
 func usable(a netip.Addr) bool {
 	return a.Is4() && !a.IsUnspecified() && !a.IsMulticast() && a != broadcast && !a.IsLoopback()
+}
+
+// keep renews a lease for as long as that goes, and tells of each.
+func keep[L any](ctx context.Context, l L, renewed func(context.Context, L) (L, error), tell func(L), debugf func(string, ...any)) {
+	for {
+		next, err := renewed(ctx, l)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			debugf("dhcp: %v", err)
+			return
+		}
+		l = next
+		tell(l)
+	}
 }
 
 // word keeps a name that a server gave, if it is one: it goes into files and
