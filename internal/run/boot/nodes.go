@@ -17,10 +17,7 @@ import (
 // there now, so that there are a console, a log and a shell in which a person
 // can work. Devices whose drivers are loaded later get none.
 func ownNodes(sysfs, dev string) error {
-	if err := sys.Mount("tmpfs", dev, "tmpfs", "mode=0755,nosuid"); err != nil {
-		return err
-	}
-	var errs []error
+	errs := []error{sys.Mount("tmpfs", dev, "tmpfs", "mode=0755,nosuid,noatime")}
 	for kind, mode := range map[string]uint32{"char": unix.S_IFCHR, "block": unix.S_IFBLK} {
 		entries, err := os.ReadDir(filepath.Join(sysfs, "dev", kind))
 		if err != nil {
