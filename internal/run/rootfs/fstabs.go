@@ -39,6 +39,7 @@ func MountFstabs(ctx context.Context, e *Env) (outside []string, err error) {
 				l.target = l.Target
 			}
 		}
+		l.target = filepath.Clean(l.target) // the root's own line is about what is mounted
 		info, err := os.ReadFile("/proc/self/mountinfo")
 		if err != nil {
 			return outside, fmt.Errorf("mount what %s names: %w", l.fstab, err)

@@ -82,7 +82,7 @@ F
 echo "LABEL=flash /flash f2fs noatime 0 2" >/new/etc/fstab.sys
 sync`, qemu.Disk{Path: root}, qemu.Disk{Path: vg})
 	ramdisk := dracutRamdisk(t, "-a", "lvm fsck", "--mount", "LABEL=EFI /boot/efi vfat umask=0077 0 2", "--mount", "LABEL=out /only-here ext4 ro 0 2",
-		"--mount", "LABEL=nowhere /none ext4 nofail 0 2", "--mount", "tmpfs /scratch tmpfs size=2M")
+		"--mount", "LABEL=nowhere /none ext4 nofail 0 2", "--mount", "tmpfs /scratch tmpfs size=2M", "--mount", "LABEL=out / ext4")
 	esp := damagedFAT(t, "EFI")
 	v := vmtest.Boot(t, vmtest.Direct(t, ramdisk, "root=LABEL=xroot ro forcefsck mount.usr=/dev/vg/usr mount.usrfstype=ext4 mount.usrflags=ro,noatime",
 		qemu.Disk{Path: root}, qemu.Disk{Path: vg}, qemu.Disk{Path: esp}, qemu.Disk{Path: flash}, qemu.Disk{Path: out}))
