@@ -62,7 +62,7 @@ func TestMachines(t *testing.T) {
 				"dm_crypt": "makes /dev/mapper/luks-root (encrypted, LUKS2), under the root filesystem", "xts": "cipher of /dev/mapper/luks-root",
 			},
 			features: []string{"crypt", "dm", "lvm", "mdraid"},
-			words: []string{"root=UUID=f5-uuid", "rootfstype=xfs", "rd.luks.uuid=01234567-89ab-cdef-0123-456789abcdef", "rd.lvm.lv=my-vg/root",
+			words: []string{"root=UUID=f5-uuid", "rootfstype=xfs", "rd.luks.name=01234567-89ab-cdef-0123-456789abcdef=luks-root", "rd.lvm.lv=my-vg/root",
 				"rd.md.uuid=aaaaaaaa:bbbbbbbb:cccccccc:dddddddd"},
 		},
 		"btrfs on two disks, a subvolume": {

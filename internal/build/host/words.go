@@ -60,7 +60,12 @@ func (h *Host) cmdline() []string {
 		case n.Kind == "dm" && n.DM.Kind == "lvm" && !n.DM.Hide && n.DM.LV != "":
 			add("rd.lvm.lv=" + n.DM.VG + "/" + n.DM.LV)
 		case n.Kind == "dm" && n.DM.Kind == "crypt" && n.DM.UUID != "":
-			add("rd.luks.uuid=" + n.DM.UUID)
+			// Its name stays: the system's own fstab and crypttab know it by that.
+			if name := strings.TrimPrefix(n.Label, "/dev/mapper/"); name != "luks-"+n.DM.UUID {
+				add("rd.luks.name=" + n.DM.UUID + "=" + name)
+			} else {
+				add("rd.luks.uuid=" + n.DM.UUID)
+			}
 		case n.Kind == "dm" && n.DM.Kind == "dmraid" && !n.DM.Hide:
 			add("rd.dm.uuid=" + strings.TrimPrefix(n.Label, "/dev/mapper/"))
 		case n.Kind == "md" && n.uuid != "":
