@@ -12,24 +12,32 @@ import (
 
 // TestJournals: roots that were not unmounted. On a device that takes no writes
 // they are mounted without their journal, with a warning; elsewhere the kernel
-// replays it, also for "ro" and without a check.
+// replays it, also for "ro" and without a check. In the same guest: a root whose
+// /usr is a subvolume beside it, by mount.usrflags= alone.
 func TestJournals(t *testing.T) {
 	vmtest.AllOnly(t)
-	ext, xfs := vmtest.BlankDisk(t, 64*mib), vmtest.BlankDisk(t, 320*mib)
-	vmtest.Prepare(t, []string{"mkfs.ext4", "mkfs.xfs"}, "true", `
-modprobe xfs
+	ext, xfs, sub := vmtest.BlankDisk(t, 64*mib), vmtest.BlankDisk(t, 320*mib), vmtest.BlankDisk(t, 128*mib)
+	vmtest.Prepare(t, []string{"mkfs.ext4", "mkfs.xfs", "mkfs.btrfs", "btrfs"}, "cat /proc/mounts", `
+modprobe xfs; modprobe btrfs
+mkfs.btrfs -q -L sub /dev/vdc
+mkdir /s
+mount /dev/vdc /s
+btrfs subvolume create /s/@; btrfs subvolume create /s/@usr
+cp -a /marker/. /s/@
+umount /s
 mkfs.ext4 -q -L dirty /dev/vda
 mkfs.xfs -q -L dirty /dev/vdb
 mkdir /e /x
 mount /dev/vda /e
 mount -t xfs /dev/vdb /x
 for d in /e /x; do cp -a /marker/. $d; chroot $d /bin/busybox --install -s /bin; done
-sync`, qemu.Disk{Path: ext}, qemu.Disk{Path: xfs})
+sync`, qemu.Disk{Path: ext}, qemu.Disk{Path: xfs}, qemu.Disk{Path: sub})
 	for _, c := range []struct{ name, disk, drive, words, kernel, said, root string }{
 		{"write-protected ext4", ext, ",readonly=on", "", `recovery required on readonly filesystem`, `is write-protected and its journal is not empty; it is mounted as it is \(noload\)`, `ext4 ro,\S*norecovery`},
 		{"write-protected xfs", xfs, ",readonly=on", "", `recovery required on read-only device`, `is write-protected and its journal is not empty; it is mounted as it is \(norecovery\)`, `xfs ro,\S*norecovery`},
 		{"ext4", ext, "", "rd.skipfsck ", `recovery required on readonly filesystem`, `EXT4-fs \(vda\): recovery complete`, `ext4 `},
 		{"xfs", xfs, "", "", `XFS \(vda\): Starting recovery`, `XFS \(vda\): Ending recovery`, `xfs `},
+		{"subvolume", sub, "", "root=LABEL=sub rootflags=subvol=@ mount.usrflags=subvol=@usr,noatime", `Btrfs`, `/usr of the root is LABEL=sub`, `btrfs (?s:.*) /usr btrfs ro,noatime,\S*subvol=/@usr`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			spec := vmtest.Direct(t, full(t), "root=LABEL=dirty ro "+c.words)
