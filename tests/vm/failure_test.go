@@ -150,7 +150,8 @@ func TestServerKilled(t *testing.T) {
 func TestBootLoop(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	if err := s.bootset(t.Context(), "broken", "rdinit=/nowhere panic=1"); err != nil {
+	// Small, for it is sent and unpacked many times.
+	if err := s.bootset(t.Context(), "broken", "rdinit=/nowhere panic=1", "--drivers", "virtio_net"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.api().AddBootSet(t.Context(), api.BootSetRequest{Name: "broken", Path: filepath.Join(s.dir, "broken")}); err != nil {

@@ -117,7 +117,7 @@ func newSite() (*site, error) {
 }
 
 // bootset builds one, as an operator does.
-func (s *site) bootset(ctx context.Context, name, words string) error {
+func (s *site) bootset(ctx context.Context, name, words string, options ...string) error {
 	bin, err := vmtest.Program("bareroot")
 	if err != nil {
 		return err
@@ -128,8 +128,8 @@ func (s *site) bootset(ctx context.Context, name, words string) error {
 	}
 	// An emulated machine on a busy host can miss the kernel's test of its
 	// timer: no_timer_check.
-	_, err = hosttool.Run(ctx, bin, "build", "--kernel", k.Image, "--modules-dir", k.ModulesDir, "--kver", k.Version, "--role", "discover", "--role", "deploy",
-		"--cmdline", "console=ttyS0,115200 no_timer_check "+words, "--format", "dir", "-o", filepath.Join(s.dir, name))
+	_, err = hosttool.Run(ctx, append([]string{bin, "build", "--kernel", k.Image, "--modules-dir", k.ModulesDir, "--kver", k.Version, "--role", "discover", "--role", "deploy",
+		"--cmdline", "console=ttyS0,115200 no_timer_check " + words, "--format", "dir", "-o", filepath.Join(s.dir, name)}, options...)...)
 	return err
 }
 
