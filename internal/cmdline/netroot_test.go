@@ -104,6 +104,21 @@ func TestPrintedRootsReadBack(t *testing.T) {
 	})
 }
 
+// What is wrong with an iSCSI string is said.
+func TestISCSIErrors(t *testing.T) {
+	for in, want := range map[string]string{
+		"iscsi:h:6:3260:1:x:iqn.a:t": `LUN "x" is no number`, "iscsi:a:b:c:d:e@h::::iqn.z:t": "the login has 5 parts", "iscsi:h": "no target", "iscsi:h:::": "no target",
+		"iscsi:h::99999::iqn.a:t": "port", "iscsi:h:iqn.a:t": "0 fields", "iscsi:h:a:1:b:c:d:e:iqn.a:t": "6 fields", "nbd:x": "the form is iscsi:",
+	} {
+		if got, err := ParseISCSI(in); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %+v, %v", in, got, err)
+		}
+	}
+	if got, err := ParseISCSI("iscsi:::::iqn.a:t"); err != nil || got.Target != "iqn.a:t" || got.Server != "" {
+		t.Errorf("the server comes from DHCP: %+v, %v", got, err)
+	}
+}
+
 func FuzzISCSI(f *testing.F) {
 	for _, s := range []string{"iscsi:u:p:iu:ip@[2001:db8::1]:6:3260:if0:eth0:2:iqn.a:t", "iscsi:@h::::eui.01@x", "iscsi:[::]::::t", "iscsi:h::::a:b:c", "iscsi::::::"} {
 		f.Add(s)
