@@ -166,7 +166,19 @@ func (m *luks) pick(v View, b *device.Block) (t target, ok bool) {
 	case len(m.words) > 0 || len(m.table) > 0:
 		return t, false
 	}
+	if title, ok := strings.CutPrefix(v.Want, "/dev/mapper/"); ok && only(v, b) {
+		if _, _, lvm := volume(v.Want); !lvm {
+			t.name = title // as Debian's installer calls it: sda2_crypt
+		}
+	}
 	return t, m.unnamed(v)
+}
+
+// only says whether b is the only encrypted device that is not open.
+func only(v View, b *device.Block) bool {
+	return !slices.ContainsFunc(v.Blocks, func(o *device.Block) bool {
+		return o.Name != b.Name && o.FS == "crypto_LUKS" && !opened(v, o)
+	})
 }
 
 func (w luksWord) fits(v View, b *device.Block) bool {

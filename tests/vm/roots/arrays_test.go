@@ -33,6 +33,12 @@ func TestArrays(t *testing.T) {
 			t.Errorf("%d arrays were started, only one is named", n)
 		}
 	})
+	t.Run("Intel's and DDF's, each without a disk", func(t *testing.T) {
+		v := start(t, "root=LABEL=imsmroot rd.auto bareroot.degraded=5 rd.retry=40 IMSM_NO_PLATFORM=1"+off, d["imsm2"], d["ddf2"])
+		v.Expect(vmtest.Marker+` on /dev/md\d+ ext4`, boot)
+		v.WaitPowerOff(time.Minute)
+		expectAll(t, v, `STACK md\d+ raid1 1 on sd`)
+	})
 	t.Run("by dmraid", func(t *testing.T) {
 		v := vmtest.Boot(t, vmtest.Direct(t, vmtest.Ramdisk(t, "--add-feature", "mdraid dmraid"), "root=LABEL=imsmroot rd.md.imsm=0 rd.dm.uuid=isw_ rd.retry=60"+off, pick(d, "imsm1 imsm2")...))
 		v.Expect(`activate set isw_\S+`, boot)

@@ -78,8 +78,8 @@ func TestStacks(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "root.key"), []byte("0123456789"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		v := start(t, "root=LABEL=keyroot rd.luks.key=/root.key:LABEL=keys", d["key1"], qemu.Disk{Path: ext(t, "keys", dir)})
-		v.Expect(vmtest.Marker+` on /dev/mapper/luks-\S+ ext4`, boot)
+		v := start(t, "root=/dev/mapper/vda_crypt rd.luks.key=/root.key:LABEL=keys", d["key1"], qemu.Disk{Path: ext(t, "keys", dir)})
+		v.Expect(vmtest.Marker+` on /dev/mapper/vda_crypt ext4`, boot)
 		v.WaitPowerOff(time.Minute)
 	})
 	t.Run("btrfs without its other device", func(t *testing.T) {
