@@ -22,14 +22,16 @@ func (m *Modules) hashQuickly(file, hash string) {
 	hashed, own := m.hashed, slices.Contains(m.hashers, file)
 	m.mu.Unlock()
 	switch {
+	case own: // by its name, what it needs before it
+		if first {
+			close(hashed)
+		}
 	case first:
 		for _, f := range m.hashers {
-			if f != file {
-				_ = m.one(f, "") // it works without
-			}
+			_ = m.one(f, "") // it works without
 		}
 		close(hashed)
-	case !own:
+	default:
 		<-hashed
 	}
 }
