@@ -74,4 +74,3 @@ func (r *recipe) packAgent(ctx context.Context, o *Options, data []byte) ([]byte
 	o.Cache.Put(key, out.Bytes())
 	return out.Bytes(), nil
 }
-

@@ -462,3 +462,45 @@ func TestHostonly(t *testing.T) {
 		t.Errorf("words without being wanted, %v", err)
 	}
 }
+
+// TestCardless: where a list of drivers has none of a network card, what could
+// only speak to servers stays out, unless it was asked for.
+func TestCardless(t *testing.T) {
+	root, o := sysroot(t)
+	agent := func(change func(*Options)) bool {
+		o := o
+		o.Roles = nil
+		change(&o)
+		r, err := plan(t, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(r.agent) > 0
+	}
+	for name, c := range map[string]struct {
+		change func(*Options)
+		want   bool
+	}{
+		"generic":    {func(*Options) {}, true},
+		"disks only": {func(o *Options) { o.Drivers = []string{"ext4"} }, false},
+		"a card":     {func(o *Options) { o.Drivers = []string{"ext4", "e1000"} }, true},
+		"asked for":  {func(o *Options) { o.Drivers, o.AddFeatures = []string{"ext4"}, []string{"url"} }, true},
+		"by role":    {func(o *Options) { o.Drivers, o.Roles = []string{"ext4"}, []string{"discover"} }, true},
+	} {
+		if got := agent(c.change); got != c.want {
+			t.Errorf("%s: the agent is in: %v", name, got)
+		}
+	}
+	put(t, root, "usr/lib/modules/6.1.0-10/modules.builtin", []byte("kernel/drivers/net/virtio_net.ko\n"))
+	if !agent(func(o *Options) { o.Drivers = []string{"ext4"} }) {
+		t.Error("a card that the kernel has built in is not seen")
+	}
+	for p, want := range map[string]bool{
+		"kernel/drivers/net/ethernet/intel/e1000e/e1000e.ko": true, "kernel/drivers/s390/net/qeth.ko": true, "kernel/drivers/infiniband/ulp/ipoib/ib_ipoib.ko": true,
+		"updates/dkms/r8125.ko": true, "kernel/drivers/block/virtio_blk.ko": false, "kernel/net/packet/af_packet.ko": false, "kernel/fs/ext4/ext4.ko": false,
+	} {
+		if maybeCard(p) != want {
+			t.Errorf("%s: %v", p, !want)
+		}
+	}
+}

@@ -1,7 +1,11 @@
 package build
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -199,6 +203,36 @@ func (r *recipe) available(o *Options) error {
 	}
 	r.features = kept
 	return nil
+}
+
+// dropCardless drops what is bareroot-agent's part and in by default, where the
+// list of drivers has none of a network card and the kernel has none built in:
+// nobody could be spoken to.
+func (r *recipe) dropCardless(o *Options) error {
+	if !o.listed() || o.NoKernel || slices.ContainsFunc(r.modules, func(c chosen) bool { return maybeCard(c.Module.Path) }) {
+		return nil
+	}
+	b, err := os.ReadFile(filepath.Join(r.index.Dir(), "modules.builtin"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return inputError{fmt.Errorf("read what is built into the kernel: %w", err)}
+	}
+	for line := range strings.Lines(string(b)) {
+		if maybeCard(line) {
+			return nil
+		}
+	}
+	r.features = slices.DeleteFunc(r.features, func(w wanted) bool { return w.Agent && w.Level == byDefault && w.When != feature.Always })
+	return nil
+}
+
+// maybeCard tells whether a module may be a network card's driver. Of those that
+// are not the kernel's own, nothing is known.
+func maybeCard(p string) bool {
+	rest, own := strings.CutPrefix(p, "kernel/drivers/")
+	if !own {
+		return !strings.HasPrefix(p, "kernel/")
+	}
+	return strings.HasPrefix(rest, "net/") || strings.Contains(rest, "/net/") || strings.HasPrefix(rest, "infiniband/")
 }
 
 // featureNames are the names of the features that are in.

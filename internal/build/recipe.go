@@ -108,6 +108,9 @@ func newRecipe(ctx context.Context, o *Options, wantKernel bool) (*recipe, error
 	if err := r.pickModules(o, h); err != nil {
 		return nil, err
 	}
+	if err := r.dropCardless(o); err != nil {
+		return nil, err
+	}
 	if o.Microcode || r.has(func(f feature.Info) bool { return f.Microcode }) {
 		if err := r.addMicrocode(o, h); err != nil {
 			return nil, err
