@@ -24,13 +24,11 @@ import (
 	"bareroot/internal/lab/qemu"
 )
 
-// bound is for one boot.
-const bound = 4 * time.Minute
-
 // machine boots ramdisks.
 type machine struct {
 	kernel, disk, words string
 	show                bool
+	bound               time.Duration // for one boot
 }
 
 type result struct {
@@ -39,11 +37,27 @@ type result struct {
 	modules      int
 }
 
-var said = regexp.MustCompile(`BENCH-MARKER boot=([0-9.]+) init=([0-9.]+) free=(\d+) modules=(\d+)|Kernel panic[^\n]*|this boot failed[^\n]*`)
+// said is the marker's line, or what a boot says that will not get there: the
+// kernel, bareroot, dracut, initramfs-tools.
+var said = regexp.MustCompile(`BENCH-MARKER boot=([0-9.]+) init=([0-9.]+) free=(\d+) modules=(\d+)|Kernel panic[^\n]*|this boot failed[^\n]*|[^\n]*(?:emergency mode|Could not boot|ALERT!)[^\n]*`)
+
+// parse reads a match of said.
+func parse(m []string) (result, error) {
+	if m[1] == "" {
+		return result{}, errors.New(strings.TrimSpace(m[0]))
+	}
+	var r result
+	for i, p := range []any{&r.marker, &r.init, &r.free, &r.modules} {
+		if _, err := fmt.Sscan(m[i+1], p); err != nil {
+			return result{}, fmt.Errorf("read %q: %w", m[0], err)
+		}
+	}
+	return r, nil
+}
 
 // boot runs one guest to its marker.
 func (m machine) boot(ctx context.Context, initrd string, memory int, icount bool) (result, error) {
-	ctx, cancel := context.WithTimeout(ctx, bound)
+	ctx, cancel := context.WithTimeout(ctx, m.bound)
 	defer cancel()
 	args := []string{"-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35,graphics=off", "-cpu", "max,la57=off", "-smp", "1", "-m", strconv.Itoa(memory),
 		"-accel", "tcg", "-serial", "stdio", "-no-reboot", "-nic", "none", "-kernel", m.kernel, "-initrd", initrd,
@@ -67,24 +81,19 @@ func (m machine) boot(ctx context.Context, initrd string, memory int, icount boo
 	var log console.Stream
 	read := make(chan struct{})
 	go func() { defer close(read); _, err := io.Copy(&log, out); log.End(err) }()
-	got, err := log.Expect(ctx, said, bound)
+	got, err := log.Expect(ctx, said, m.bound)
 	cancel()
 	<-read
 	_ = cmd.Wait() // ended by us, or by itself
 	if m.show {
 		fmt.Println(log.Text())
 	}
-	if err == nil && got[1] == "" {
-		err = errors.New(got[0])
+	var r result
+	if err == nil {
+		r, err = parse(got)
 	}
 	if err != nil {
 		return result{}, fmt.Errorf("no marker: %w; %s; the console last said: %s", err, bytes.TrimSpace(complaint.Bytes()), strings.ReplaceAll(log.Tail(3), "\n", " | "))
-	}
-	var r result
-	for i, p := range []any{&r.marker, &r.init, &r.free, &r.modules} {
-		if _, err := fmt.Sscan(got[i+1], p); err != nil {
-			return result{}, fmt.Errorf("read %q: %w", got[0], err)
-		}
 	}
 	return r, nil
 }
