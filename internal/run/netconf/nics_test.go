@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listen opens a TCP port where the switches are, for those who come by one of them.
-func (w *wires) listen(sw, addr string) {
+// over calls f where the switches are: what it opens there, stays there.
+func (w *wires) over(f func() error) {
 	w.t.Helper()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -33,15 +33,26 @@ func (w *wires) listen(sw, addr string) {
 	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
 		w.t.Fatal(err)
 	}
-	lc := net.ListenConfig{Control: bindTo(sw, true)}
-	l, err := lc.Listen(context.Background(), "tcp", addr)
+	err = f()
 	if err := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); err != nil {
 		panic(err) // this thread is of no use any more
 	}
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.t.Cleanup(func() { l.Close() })
+}
+
+// listen opens a TCP port where the switches are, for those who come by one of them.
+func (w *wires) listen(sw, addr string) {
+	w.t.Helper()
+	w.over(func() error {
+		lc := net.ListenConfig{Control: bindTo(sw, true)}
+		l, err := lc.Listen(context.Background(), "tcp", addr)
+		if err == nil {
+			w.t.Cleanup(func() { l.Close() })
+		}
+		return err
+	})
 }
 
 func lan(i int) (address, pool string) {

@@ -61,26 +61,38 @@ func (n *nic) settled(ctx context.Context, a netip.Addr) bool {
 		n.say("%s was not usable after %s", a, n.m.cfg.Limits.DAD)
 		return false
 	case ok && used:
-		n.say("the address %s is already used by somebody else", a)
-		n.m.cfg.Log.Errorf("%s: the address %s is already used by somebody else", n.now().Name, a)
+		n.inUse6(a)
 		return false
 	}
 	return ok
 }
 
+// inUse6 says that somebody else has an address.
+func (n *nic) inUse6(a netip.Addr) {
+	n.say("the address %s is already used by somebody else", a)
+	n.m.cfg.Log.Errorf("%s: the address %s is already used by somebody else", n.now().Name, a)
+}
+
 // linkLocal waits for the link-local address, without which nothing else goes.
 func (n *nic) linkLocal(ctx context.Context) (netip.Prefix, bool) {
-	var got netip.Prefix
+	var got, used netip.Prefix
 	n.say("no link-local IPv6 address yet")
 	ok := n.until(ctx, n.m.cfg.Limits.DAD, func() bool {
 		for a, s := range n.addrs {
-			if a.IsLinkLocalUnicast() && s.Flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) == 0 {
+			switch {
+			case !a.IsLinkLocalUnicast():
+			case s.Flags&unix.IFA_F_DADFAILED != 0:
+				used = s.Prefix
+			case s.Flags&unix.IFA_F_TENTATIVE == 0:
 				got = s.Prefix
-				return true
 			}
 		}
-		return false
+		return got.IsValid() || used.IsValid()
 	})
+	if ok && !got.IsValid() {
+		n.inUse6(used.Addr()) // two NICs with one MAC?
+		return got, false
+	}
 	return got, ok
 }
 
@@ -97,17 +109,36 @@ func (n *nic) link6(ctx context.Context) bool {
 // advertisement. A limit of 0 is none.
 func (n *nic) auto6(ctx context.Context, limit time.Duration) bool {
 	n.say("no router has advertised an IPv6 prefix yet")
+	n.m.mu.Lock()
+	clear(n.went)
+	n.m.mu.Unlock()
 	var got netip.Prefix
+	var used netip.Addr
+	// What the kernel makes it tells of when nobody else has it. If somebody has, it
+	// only tells that it is gone.
+	taken := func() bool {
+		for a := range n.went {
+			if _, there := n.addrs[a]; !there && a.IsGlobalUnicast() {
+				used = a
+			}
+		}
+		return used.IsValid()
+	}
 	// A router that says "addresses are by DHCPv6" may still have a prefix for us,
 	// which then is there within the same instant.
-	if !n.until(ctx, limit, func() bool { return n.auto(0).IsValid() || n.flags&ifRAManaged != 0 }) {
+	if !n.until(ctx, limit, func() bool { return n.auto(0).IsValid() || taken() || n.flags&ifRAManaged != 0 }) {
 		return false
 	}
-	if !n.until(ctx, time.Second, func() bool { return n.auto(0).IsValid() }) && limit > 0 {
+	if !n.until(ctx, time.Second, func() bool { return n.auto(0).IsValid() || taken() }) && limit > 0 {
 		n.say("the router leaves IPv6 addresses to DHCPv6")
 		return false
 	}
-	if !n.until(ctx, n.m.cfg.Limits.DAD, func() bool { got = n.auto(unix.IFA_F_TENTATIVE); return got.IsValid() }) {
+	if !n.until(ctx, n.m.cfg.Limits.DAD, func() bool { got = n.auto(unix.IFA_F_TENTATIVE); return got.IsValid() || taken() }) {
+		n.say("no IPv6 address was usable after %s", n.m.cfg.Limits.DAD)
+		return false
+	}
+	if !got.IsValid() {
+		n.inUse6(used)
 		return false
 	}
 	l := &Lease{Method: "auto6", Address: got, Obtained: time.Now()}
