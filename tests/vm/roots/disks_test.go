@@ -142,7 +142,7 @@ export MDADM_NO_UDEV=1 DM_DISABLE_UDEV=1
 for m in raid1 dm_crypt dm_mod xts btrfs xfs dm_thin_pool dm_cache dm_cache_smq dm_raid; do modprobe $m; done
 mkdir /new
 # SCSI disks come in any order; each is called by its serial number.
-for b in /sys/block/sd*; do eval "$(tail -c +5 $b/device/vpd_pg80 | tr -d ' \0')=/dev/${b##*/}"; done
+for b in /sys/block/sd*; do [ ! -e $b ] || eval "$(tail -c +5 $b/device/vpd_pg80 | tr -d ' \0')=/dev/${b##*/}"; done
 fill() { mount $2 $1 /new; cp -a /marker/. /new; umount /new; }
 crypt_format() { printf secret | cryptsetup luksFormat --batch-mode --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --uuid $2 --key-file - $1; }
 `
