@@ -49,6 +49,9 @@ func describeRoot(r cmdline.Root) string {
 	switch r.Kind {
 	case "block":
 		s = "block device " + r.Device
+		if r.Device == "gpt-auto" {
+			s = "the partition whose type says that it is the root, on the disk that was booted from"
+		}
 	case "dhcp":
 		s = "root path of the DHCP answer"
 	case "nfs":
@@ -164,7 +167,11 @@ func meaning(d Def, w cmdline.Word, l cmdline.Line) (does, notice string, err er
 		}
 		return does, strings.Join(n.Notices, "; "), err
 	case "boot":
-		if _, berr := cmdline.ParseRoot(w.Value); berr != nil && w.Value != "nfs" && w.Value != "local" {
+		if does != strings.ReplaceAll(d.Meaning, "`", "") {
+			break
+		}
+		does = "where /boot is, for fips=1"
+		if _, berr := cmdline.ParseRoot(w.Value); berr != nil {
 			err = fmt.Errorf("%s: boot takes nfs, local or a block device; the scripts that other ramdisks have for %q are not here", w, w.Value)
 		}
 	case "rd.lvm.lv":
