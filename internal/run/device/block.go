@@ -93,6 +93,9 @@ func (m *Manager) probe(name string) (Block, bool) {
 	if b.Size = n * 512; b.Size == 0 {
 		return Block{}, false
 	}
+	if (Mapped{Title: m.attr(dir, "dm/name"), UUID: m.attr(dir, "dm/uuid")}).hidden() {
+		return b, true // what is on it is another's
+	}
 	disk := dir
 	part := m.attr(dir, "partition")
 	if part != "" {

@@ -65,6 +65,36 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
+// TestParts: what is on a part of a volume is not found there.
+func TestParts(t *testing.T) {
+	sys, dev := t.TempDir(), t.TempDir()
+	fs := filepath.Join(dev, "dm-0")
+	if err := os.WriteFile(fs, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(fs, 4<<20); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mkfs.ext4", "-q", "-F", "-L", "root", fs).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if err := os.Link(fs, filepath.Join(dev, "dm-1")); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"dm-0/dm/name": "vg-root_rimage_0", "dm-1/dm/name": "vg-root", "dm-0/dm/uuid": "LVM-x", "dm-1/dm/uuid": "LVM-y", "dm-0/size": "8192", "dm-1/size": "8192"} {
+		p := filepath.Join(sys, "class/block", name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(p), 0o755), os.WriteFile(p, []byte(text+"\n"), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := newManager(console.NewLog(&strings.Builder{}), nil, sys, dev)
+	for name, want := range map[string]string{"dm-0": "", "dm-1": "root"} {
+		if b, ok := m.probe(name); !ok || b.Label != want || b.Size != 4<<20 {
+			t.Errorf("%s: %+v, %v", name, b, ok)
+		}
+	}
+}
+
 // TestArrays reads what sysfs has of arrays.
 func TestArrays(t *testing.T) {
 	sys := t.TempDir()

@@ -75,11 +75,17 @@ func (d Mapped) links() []string {
 	return out
 }
 
-// hidden says whether the device is a part of a logical volume: its UUID is
-// longer by the part's kind than "LVM-" and two UUIDs of 32 letters.
+// hidden says whether the device is a part of a logical volume. Some parts
+// have a UUID that is longer by the part's kind than "LVM-" and two UUIDs of
+// 32 letters; others, as an image of a mirrored volume or the slow side of a
+// cached one, only a name that LVM keeps for them. Their content looks like
+// the volume's and is not.
 func (d Mapped) hidden() bool {
-	return strings.HasPrefix(d.UUID, "LVM-") && len(d.UUID) > 68
+	return strings.HasPrefix(d.UUID, "LVM-") && (len(d.UUID) > 68 || slices.ContainsFunc(partNames, func(s string) bool { return strings.Contains(d.Title, s) }))
 }
+
+// partNames are what lvm(8) reserves: no volume of a person has them in its name.
+var partNames = []string{"_rimage", "_rmeta", "_mimage", "_mlog", "_cdata", "_cmeta", "_cvol", "_corig", "_wcorig", "_iorig", "_imeta", "_tdata", "_tmeta", "_vdata", "_vorigin", "_pmspare"}
 
 // mappedPartition says whether a mapped device is a partition that kpartx
 // made, of which device.

@@ -66,6 +66,7 @@ func TestRecordOfMapped(t *testing.T) {
 	}{
 		"volume": {Mapped{Name: "dm-0", Title: "vg--a-root", UUID: id}, []string{"S:mapper/vg--a-root\n", "S:vg-a/root\n", "E:DM_UDEV_PRIMARY_SOURCE_FLAG=1\n", "E:DM_NAME=vg--a-root\n", "S:disk/by-id/dm-uuid-" + id + "\n"}, "DISABLE"},
 		"part":   {Mapped{Name: "dm-1", Title: "vg-pool_tmeta", UUID: id + "-tmeta"}, []string{"E:DM_UDEV_DISABLE_OTHER_RULES_FLAG=1\n"}, "S:"},
+		"image":  {Mapped{Name: "dm-3", Title: "vg-root_rimage_0", UUID: id}, []string{"E:DM_UDEV_DISABLE_OTHER_RULES_FLAG=1\n"}, "S:"},
 		"crypt":  {Mapped{Name: "dm-2", Title: "luks-x", UUID: "CRYPT-LUKS2-y-luks-x"}, []string{"S:mapper/luks-x\n", "E:DM_UDEV_RULES_VSN=2\n"}, "S:luks"},
 		"disk":   {Mapped{}, []string{"G:systemd\n"}, "DM_"},
 	} {
