@@ -59,7 +59,7 @@ func TestVolumes(t *testing.T) {
 	vmtest.AllOnly(t)
 	d := makeDisks(t, "fast1 fast2", "leg1 leg2")
 	t.Run("cached and mirrored", func(t *testing.T) {
-		v := start(t, "root=/dev/fast/root rd.lvm.lv=fast/root rd.lvm.lv=legs/root", pick(d, "fast1 fast2 leg1 leg2")...)
+		v := start(t, "root=LABEL=cacheroot rd.lvm.lv=fast/root rd.lvm.lv=legs/root", pick(d, "fast1 fast2 leg1 leg2")...)
 		v.Expect(vmtest.Marker+` on /dev/mapper/fast-root ext4`, boot)
 		v.WaitPowerOff(time.Minute)
 		expectAll(t, v, `STACK dm-\d+ fast-root on dm-\d+ dm-\d+ dm-\d+`, `STACK dm-\d+ legs-root on dm-\d+ dm-\d+ dm-\d+ dm-\d+`)
