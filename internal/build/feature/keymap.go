@@ -3,9 +3,9 @@ package feature
 var keymap = Info{
 	Name:    "keymap",
 	Aliases: []string{"i18n", "systemd-vconsole-setup", "keyboard"},
-	About:   "the console's keyboard table and font, and the programs that load them. init does not load them by itself",
+	About:   "the console's keyboard table and font, and the programs that load them before anything is asked there",
 	When:    Named,
-	Needs:   []string{"base"},
+	Needs:   []string{"base", "shell"}, // loadkeys unpacks keymaps with gzip, by the shell
 	Binaries: []Binary{
 		{Name: "loadkeys", Package: "kbd"},
 		{Name: "setfont", Package: "kbd", Optional: true},
@@ -18,5 +18,6 @@ var keymap = Info{
 		{Path: "etc/console-setup/cached_*", Optional: true},
 		{Path: "usr/share/keymaps/i386", Optional: true},
 		{Path: "usr/share/kbd/keymaps", Optional: true},
+		{Path: "usr/lib/kbd/keymaps", Optional: true},
 	},
 }
