@@ -2,6 +2,7 @@ package netconf
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -48,148 +49,122 @@ func (h handover) ifcfg(root string) []file {
 	return out
 }
 
+// given are the assignments that have a value.
+func given(vars ...[2]string) [][2]string {
+	return slices.DeleteFunc(vars, func(v [2]string) bool { return v[1] == "" })
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return ""
+}
+
 // redhat is sysconfig.txt of Red Hat's initscripts, and nm-settings-ifcfg-rh(5).
-func (n handed) redhat(peerDNS bool) [][2]string {
-	v := [][2]string{{"NAME", n.name}, {"DEVICE", n.name}, {"UUID", n.uuid()}, {"ONBOOT", "yes"}, {"NETBOOT", "yes"}}
-	add := func(key, value string) { v = append(v, [2]string{key, value}) }
-	if n.master != nil {
-		add("TYPE", n.kind())
-		if n.master.kind == "bond" {
-			add("SLAVE", "yes")
-			add("MASTER", n.master.name)
-		} else {
-			add("BRIDGE", n.master.name)
-		}
+func (n *handed) redhat(peerDNS bool) [][2]string {
+	four, six, v, m := n.four.fixed(), n.six.fixed(), n.virtual(), n.master
+	out := [][2]string{{"NAME", n.name}, {"DEVICE", n.name}, {"UUID", n.uuid()}, {"ONBOOT", "yes"}, {"NETBOOT", "yes"}}
+	if m != nil {
+		out = append(out, [][2]string{{"SLAVE", yes(m.kind == "bond")}, {map[string]string{"bond": "MASTER", "bridge": "BRIDGE"}[m.kind], m.name}}...)
 	} else {
-		add("BOOTPROTO", map[bool]string{true: "dhcp", false: "none"}[n.four.is("dhcp")])
-		if l := n.four; l.is("static") {
-			add("IPADDR", l.Address.Addr().String())
-			add("PREFIX", fmt.Sprint(l.Address.Bits()))
-			if l.Gateway.IsValid() {
-				add("GATEWAY", l.Gateway.String())
-			}
-		}
-		if n.six != nil {
-			add("IPV6INIT", "yes")
-		}
-		switch l := n.six; {
-		case l.is("dhcp6"):
-			add("DHCPV6C", "yes")
-		case l.is("auto6"):
-			add("IPV6_AUTOCONF", "yes")
-		case l.is("static"):
-			add("IPV6_AUTOCONF", "no")
-			add("IPV6ADDR", l.Address.String())
-			if l.Gateway.IsValid() {
-				add("IPV6_DEFAULTGW", l.Gateway.String())
-			}
-		}
-		if n.four.is("dhcp") && !peerDNS {
-			add("PEERDNS", "no")
-		}
-		add("TYPE", n.kind())
+		out = append(out, [][2]string{{"BOOTPROTO", map[bool]string{true: "dhcp", false: "none"}[n.four.is("dhcp")]},
+			{"IPADDR", four.address}, {"PREFIX", four.bits}, {"GATEWAY", four.gateway},
+			{"IPV6INIT", yes(n.six != nil)}, {"DHCPV6C", yes(n.six.is("dhcp6"))}, {"IPV6_AUTOCONF", yes(n.six.is("auto6"))},
+			{"IPV6ADDR", six.prefix}, {"IPV6_DEFAULTGW", six.gateway}, {"PEERDNS", map[bool]string{true: "no"}[n.four.is("dhcp") && !peerDNS]}}...)
 	}
-	if n.made != nil {
-		switch n.made.kind {
-		case "bond":
-			add("BONDING_MASTER", "yes")
-			add("BONDING_OPTS", strings.Join(n.made.options, " "))
-		case "bridge":
-			add("STP", "no")
-			add("DELAY", "0")
-		case "vlan":
-			add("VLAN", "yes")
-			add("PHYSDEV", n.made.phys)
-			add("VLAN_ID", fmt.Sprint(n.made.id))
-		}
-	} else {
-		add("HWADDR", n.perm)
-		if n.ownMAC() {
-			add("MACADDR", n.mac)
-		}
-	}
-	if n.mtu > 0 {
-		add("MTU", fmt.Sprint(n.mtu))
+	out = append(out, [][2]string{{"TYPE", map[string]string{"": "Ethernet", "bond": "Bond", "bridge": "Bridge", "vlan": "Vlan"}[v.kind]},
+		{"BONDING_MASTER", yes(v.kind == "bond")}, {"BONDING_OPTS", strings.Join(v.options, " ")},
+		{"STP", map[string]string{"bridge": "no"}[v.kind]}, {"DELAY", map[string]string{"bridge": "0"}[v.kind]},
+		{"VLAN", yes(v.kind == "vlan")}, {"PHYSDEV", v.phys}, {"VLAN_ID", number(v.id)}, {"MTU", number(n.mtu)}}...)
+	if n.made == nil {
+		out = append(out, [][2]string{{"HWADDR", n.perm}, {"MACADDR", n.ownMAC()}}...)
 	}
 	for i, d := range n.fixedDNS() {
-		add(fmt.Sprintf("DNS%d", i+1), d)
+		out = append(out, [2]string{fmt.Sprintf("DNS%d", i+1), d})
 	}
-	return v
+	return given(out...)
 }
 
-// suse is ifcfg(5) of SUSE, which wicked reads.
-func (n handed) suse(h handover) [][2]string {
-	v := [][2]string{{"NAME", n.name}}
-	add := func(key, value string) { v = append(v, [2]string{key, value}) }
-	start := "auto"
-	if h.needed {
-		start = "nfsroot" // never switched off
-	}
+// suse is ifcfg(5) of SUSE, which wicked reads. Of a root that hangs on the
+// network it never switches an interface off (STARTMODE nfsroot).
+func (n *handed) suse(h handover) [][2]string {
+	four, six, v := n.four.fixed(), n.six.fixed(), n.virtual()
+	start, proto, id := map[bool]string{true: "nfsroot", false: "auto"}[h.needed], n.suseProto(), ""
 	if n.master != nil {
-		add("STARTMODE", "hotplug")
-		add("BOOTPROTO", "none")
-	} else {
-		add("STARTMODE", start)
-		proto := map[[2]bool]string{{true, true}: "dhcp", {true, false}: "dhcp4", {false, true}: "dhcp6"}[[2]bool{n.four.is("dhcp"), n.six.is("dhcp6")}]
-		var fixed []string
-		for _, l := range []*Lease{n.four, n.six} {
-			if l.is("static") {
-				fixed = append(fixed, l.Address.String())
-			}
-		}
-		switch {
-		case proto != "" && len(fixed) > 0:
-			proto += "+static"
-		case len(fixed) > 0:
-			proto = "static"
-		case proto == "":
-			proto = "none"
-		}
-		add("BOOTPROTO", proto)
-		for i, a := range fixed {
-			add([]string{"IPADDR", "IPADDR_1"}[i], a)
-		}
-		if n.four.is("dhcp") {
-			// The one by which the lease was got; wicked would take another.
-			add("DHCLIENT_CLIENT_ID", "01:"+n.mac)
-		}
+		start, proto = "hotplug", "none"
 	}
-	if n.made != nil {
-		switch n.made.kind {
-		case "bond":
-			add("BONDING_MASTER", "yes")
-			add("BONDING_MODULE_OPTS", strings.Join(n.made.options, " "))
-			for i, m := range h.members(n.made) {
-				add(fmt.Sprintf("BONDING_SLAVE_%d", i), m)
-			}
-		case "bridge":
-			add("BRIDGE", "yes")
-			add("BRIDGE_STP", "off")
-			add("BRIDGE_FORWARDDELAY", "0")
-			add("BRIDGE_PORTS", strings.Join(h.members(n.made), " "))
-		case "vlan":
-			add("ETHERDEVICE", n.made.phys)
-			add("VLAN_ID", fmt.Sprint(n.made.id))
+	if n.four.is("dhcp") {
+		id = "01:" + n.mac // by which the lease was got; wicked would take another
+	}
+	second := "IPADDR"
+	if four.prefix != "" {
+		second = "IPADDR_1"
+	}
+	out := [][2]string{{"NAME", n.name}, {"STARTMODE", start}, {"BOOTPROTO", proto}, {"IPADDR", four.prefix}, {second, six.prefix}, {"DHCLIENT_CLIENT_ID", id}}
+	switch v.kind {
+	case "bond":
+		out = append(out, [][2]string{{"BONDING_MASTER", "yes"}, {"BONDING_MODULE_OPTS", strings.Join(v.options, " ")}}...)
+		for i, m := range h.members(n.made) {
+			out = append(out, [2]string{fmt.Sprintf("BONDING_SLAVE_%d", i), m})
 		}
-	} else if n.ownMAC() {
-		add("LLADDR", n.mac)
+	case "bridge":
+		out = append(out, [][2]string{{"BRIDGE", "yes"}, {"BRIDGE_STP", "off"}, {"BRIDGE_FORWARDDELAY", "0"}, {"BRIDGE_PORTS", strings.Join(h.members(n.made), " ")}}...)
 	}
-	if n.mtu > 0 {
-		add("MTU", fmt.Sprint(n.mtu))
-	}
-	return v
-}
-
-// kind is Red Hat's word for what the interface is.
-func (n handed) kind() string {
+	out = append(out, [][2]string{{"ETHERDEVICE", v.phys}, {"VLAN_ID", number(v.id)}, {"MTU", number(n.mtu)}}...)
 	if n.made == nil {
-		return "Ethernet"
+		out = append(out, [2]string{"LLADDR", n.ownMAC()})
 	}
-	return map[string]string{"bond": "Bond", "bridge": "Bridge", "vlan": "Vlan"}[n.made.kind]
+	return given(out...)
 }
 
-// ownMAC says that the interface was given another MAC than it was made with.
-func (n handed) ownMAC() bool { return n.master == nil && n.perm != "" && n.perm != n.mac }
+// suseProto is how wicked gets the addresses: dhcp for both families, one of
+// them, fixed ones beside.
+func (n *handed) suseProto() string {
+	proto := map[[2]bool]string{{true, true}: "dhcp", {true, false}: "dhcp4", {false, true}: "dhcp6"}[[2]bool{n.four.is("dhcp"), n.six.is("dhcp6")}]
+	switch static := n.four.is("static") || n.six.is("static"); {
+	case static && proto != "":
+		return proto + "+static"
+	case static:
+		return "static"
+	case proto == "":
+		return "none"
+	}
+	return proto
+}
+
+// fixed is a static address as text; of other leases, nothing.
+type fixed struct{ address, bits, prefix, gateway string }
+
+func (l *Lease) fixed() fixed {
+	if !l.is("static") {
+		return fixed{}
+	}
+	return fixed{l.Address.Addr().String(), fmt.Sprint(l.Address.Bits()), l.Address.String(), text(l.Gateway)}
+}
+
+// virtual is what the interface was made as; of hardware, nothing.
+func (n *handed) virtual() virtual {
+	if n.made == nil {
+		return virtual{}
+	}
+	return *n.made
+}
+
+func number(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}
+
+// ownMAC is the MAC that the interface was given instead of the one it was made with.
+func (n *handed) ownMAC() string {
+	if n.master != nil || n.perm == n.mac {
+		return ""
+	}
+	return n.mac
+}
 
 // members are the interfaces that are in a bond or bridge.
 func (h handover) members(v *virtual) []string {
@@ -203,7 +178,7 @@ func (h handover) members(v *virtual) []string {
 }
 
 // fixedDNS are the name servers that no server names anew.
-func (n handed) fixedDNS() []string {
+func (n *handed) fixedDNS() []string {
 	if n.four == nil && n.six == nil {
 		return nil
 	}
@@ -223,7 +198,7 @@ func (n handed) fixedDNS() []string {
 
 // routeFiles are the routes of rd.route=, and in SUSE's form the gateways of
 // static addresses, which have no other place there.
-func (n handed) routeFiles(four, six string, line func(to, via string) string) []file {
+func (n *handed) routeFiles(four, six string, line func(to, via string) string) []file {
 	lines := map[string]string{}
 	add := func(name, to, via string) { lines[name+n.name] += line(to, via) + "\n" }
 	if four == six {
