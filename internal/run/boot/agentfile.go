@@ -95,3 +95,11 @@ func (b *Boot) newCourier() *errand.Sender {
 		Again: func() bool { return crash.allow(time.Now()) },
 	}
 }
+
+// runErrand has an errand run by an agent of its own: the other one has news to send
+// meanwhile.
+func (b *Boot) runErrand(ctx context.Context, e errand.Errand, hear func(errand.Answer)) (errand.Answer, error) {
+	c := b.newCourier()
+	defer c.Close()
+	return c.Send(ctx, e, hear)
+}

@@ -78,17 +78,14 @@ func (b *Boot) env() *rootfs.Env {
 	return e
 }
 
-// download has an agent of its own ask for the size of an image, or fetch it:
-// the other one has news to send meanwhile.
+// download asks for the size of an image, or fetches it.
 func (b *Boot) download(ctx context.Context, e errand.Errand, hear func(errand.Answer)) (errand.Answer, error) {
 	for _, d := range []*errand.Download{e.Size, e.Fetch} {
 		if d != nil && b.session != nil {
 			d.Server, d.Token = &b.session.Server, b.session.Token
 		}
 	}
-	c := b.newCourier()
-	defer c.Close()
-	return c.Send(ctx, e, hear)
+	return b.runErrand(ctx, e, hear)
 }
 
 func (b *Boot) stageMount(ctx context.Context) error {

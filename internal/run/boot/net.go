@@ -3,10 +3,12 @@ package boot
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
 	"bareroot/internal/cmdline"
+	"bareroot/internal/run/errand"
 	"bareroot/internal/run/netconf"
 	"bareroot/internal/run/rootfs"
 )
@@ -69,7 +71,11 @@ func (b *Boot) startNetwork() error {
 		Limits:      b.netLimits(),
 		Class:       class,
 		UUID:        strings.ToLower(readLine("/sys/class/dmi/id/product_uuid")),
-		Load:        b.module,
+		Lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {
+			a, err := b.runErrand(ctx, errand.Errand{Lookup: host}, nil)
+			return a.Addrs, err
+		},
+		Load: b.module,
 	})
 	return err
 }

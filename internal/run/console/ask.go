@@ -55,7 +55,7 @@ func (a *Asker) Listen(path string) error {
 		return fmt.Errorf("listen for answers: %w", err)
 	}
 	_ = os.Remove(path)
-	l, err := net.Listen("unix", path)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"}) // without a resolver
 	if err != nil {
 		return fmt.Errorf("listen for answers: %w", err)
 	}

@@ -15,7 +15,7 @@ import (
 // with one passphrase a line. It waits up to patience for a question, and
 // after an answer for what becomes of it.
 func Unlock(path string, in io.Reader, out io.Writer, patience time.Duration) error {
-	c, err := net.Dial("unix", path)
+	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return fmt.Errorf("no boot listens for answers here: %w", err)
 	}

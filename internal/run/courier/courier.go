@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -43,6 +44,8 @@ func (c *Courier) Do(ctx context.Context, e errand.Errand, tell func(errand.Answ
 		a, err = c.size(ctx, e.Size)
 	case e.Fetch != nil:
 		a, err = c.fetch(ctx, e.Fetch, tell)
+	case e.Lookup != "":
+		a.Addrs, err = net.DefaultResolver.LookupNetIP(ctx, "ip", e.Lookup)
 	default:
 		err = fmt.Errorf("an errand of a kind that is not known here")
 	}

@@ -212,6 +212,13 @@ func TestFetch(t *testing.T) {
 	}
 }
 
+func TestLookup(t *testing.T) {
+	a, err := do(t, &Courier{}, errand.Errand{Lookup: "localhost"})
+	if err != nil || len(a.Addrs) == 0 || !a.Addrs[0].IsLoopback() {
+		t.Errorf("%v %v", a.Addrs, err)
+	}
+}
+
 func TestUnknownErrand(t *testing.T) {
 	if _, err := do(t, &Courier{}, errand.Errand{}); err == nil {
 		t.Error("an errand of no kind was done")

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 
 	"bareroot/api"
 	"bareroot/internal/rdconf"
@@ -35,8 +36,9 @@ const maxLine = 8 << 20
 type Errand struct {
 	Hello  *Hello    `json:"hello,omitempty"`
 	Report *Report   `json:"report,omitempty"`
-	Size   *Download `json:"size,omitempty"`  // how large is it
-	Fetch  *Download `json:"fetch,omitempty"` // into a file
+	Size   *Download `json:"size,omitempty"`   // how large is it
+	Fetch  *Download `json:"fetch,omitempty"`  // into a file
+	Lookup string    `json:"lookup,omitempty"` // the addresses of a name
 }
 
 // Hello exchanges the nonce for a session, once.
@@ -74,6 +76,7 @@ type Answer struct {
 	Rate  int64  `json:"rate,omitempty"`  // bytes a second
 
 	Hello  *api.HelloReply `json:"hello,omitempty"`
+	Addrs  []netip.Addr    `json:"addrs,omitempty"`
 	Events int             `json:"events,omitempty"` // that were taken, also by a Report that failed
 	Offset int64           `json:"offset,omitempty"` // how far the log is sent, likewise
 

@@ -3,7 +3,6 @@ package netconf
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -47,10 +46,8 @@ func (n *nic) reach(ctx context.Context) bool {
 	}
 	name := n.now().Name
 	for wait := 250 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		d := net.Dialer{Timeout: 5 * time.Second, Control: bindTo(name, false)}
-		c, err := d.DialContext(ctx, "tcp", n.m.cfg.Probe)
+		err := n.m.connect(ctx, name, n.m.cfg.Probe)
 		if err == nil {
-			c.Close()
 			return true
 		}
 		n.say("has %s but %s does not answer: %v", n.addresses(), n.m.cfg.Probe, err)

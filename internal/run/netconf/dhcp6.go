@@ -259,7 +259,7 @@ type conn6 struct {
 
 // open6 opens the client's port. The NIC must have its link-local address.
 func open6(ifname string, index int) (*conn6, error) {
-	udp, err := listenUDP(ifname, "udp6", "[::]:546")
+	udp, err := listenUDP(ifname, netip.AddrPortFrom(netip.IPv6Unspecified(), 546))
 	if err != nil {
 		return nil, fmt.Errorf("open a DHCPv6 socket on %s: %w", ifname, err)
 	}

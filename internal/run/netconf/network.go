@@ -12,6 +12,7 @@ package netconf
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -28,12 +29,14 @@ type Config struct {
 	Net     cmdline.Network
 	BootMAC string // the NIC that netbooted gets a head start
 	Probe   string // host:port that the winning NIC must reach; "" = any address wins
-	Limits  Limits
-	Class   string              // vendor class for DHCP; "" = ours
-	UUID    string              // of the machine, for DHCPv6
-	Load    func(module string) // loads a kernel module; nil: all are in the kernel
-	Log     *console.Log
-	Start   time.Time // of PID 1, for messages
+	// Lookup finds the addresses of a name, for Probe.
+	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+	Limits Limits
+	Class  string              // vendor class for DHCP; "" = ours
+	UUID   string              // of the machine, for DHCPv6
+	Load   func(module string) // loads a kernel module; nil: all are in the kernel
+	Log    *console.Log
+	Start  time.Time // of PID 1, for messages
 
 	Predictable bool // rename NICs as systemd's udev does
 

@@ -1,13 +1,11 @@
 package netconf
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"sync"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -69,7 +67,7 @@ func (c *conn4) send(b []byte, dst netip.Addr) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.udp == nil {
-		u, err := listenUDP(c.ifname, "udp4", "0.0.0.0:68")
+		u, err := listenUDP(c.ifname, netip.AddrPortFrom(netip.IPv4Unspecified(), 68))
 		if err != nil {
 			return fmt.Errorf("open a socket for renewals on %s: %w", c.ifname, err)
 		}
@@ -77,31 +75,6 @@ func (c *conn4) send(b []byte, dst netip.Addr) error {
 	}
 	_, err := c.udp.WriteTo(b, &net.UDPAddr{IP: dst.AsSlice(), Port: 67})
 	return err
-}
-
-// listenUDP opens a UDP socket of one NIC.
-func listenUDP(ifname, network, addr string) (net.PacketConn, error) {
-	lc := net.ListenConfig{Control: bindTo(ifname, true)}
-	return lc.ListenPacket(context.Background(), network, addr)
-}
-
-// bindTo makes a socket use one NIC, whatever the routes say.
-func bindTo(ifname string, reuse bool) func(_, _ string, rc syscall.RawConn) error {
-	return func(_, _ string, rc syscall.RawConn) error {
-		var err error
-		cerr := rc.Control(func(fd uintptr) {
-			if reuse {
-				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
-			}
-			if err == nil {
-				err = unix.BindToDevice(int(fd), ifname)
-			}
-		})
-		if cerr != nil {
-			return cerr
-		}
-		return err
-	}
 }
 
 func (c *conn4) close() {
