@@ -25,7 +25,11 @@ type env struct {
 
 func main() {
 	lab.Reexec() // the inside of a lab is this program, too
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // not under nohup: the terminal is gone
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	code := run(ctx, &env{os.Stdin, os.Stdout, os.Stderr}, asDracut(os.Args))
 	stop()
 	os.Exit(code)

@@ -54,9 +54,7 @@ func (f *fileOutput) abort() {
 	if f.join != nil {
 		f.join.abort()
 	}
-	if f.work.path != "" {
-		os.RemoveAll(f.work.path)
-	}
+	f.work.remove()
 }
 
 func (f *fileOutput) finish(res *Result, _ []bootset.File, c *cache.Cache, keep []keeping) error {

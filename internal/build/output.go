@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -33,6 +34,7 @@ type output interface {
 type folder struct {
 	path  string
 	syncs *errgroup.Group
+	lock  *os.File // nil on a filesystem without locks
 }
 
 func newFolder(final string) (folder, error) {
@@ -40,11 +42,23 @@ func newFolder(final string) (folder, error) {
 	if err != nil {
 		return folder{}, err
 	}
-	p, err := os.MkdirTemp(filepath.Dir(abs), "."+filepath.Base(abs)+".tmp-")
+	dir, prefix := filepath.Dir(abs), "."+filepath.Base(abs)+".tmp-"
+	sweep(dir, prefix, time.Now())
+	p, err := os.MkdirTemp(dir, prefix)
 	if err != nil {
 		return folder{}, fmt.Errorf("write to the output's folder: %w", err)
 	}
-	return folder{p, new(errgroup.Group)}, nil
+	return folder{p, new(errgroup.Group), lockFolder(p)}, nil
+}
+
+// remove takes away what is there under the working name.
+func (f folder) remove() {
+	if f.path != "" {
+		os.RemoveAll(f.path)
+	}
+	if f.lock != nil {
+		f.lock.Close()
+	}
 }
 
 // create makes a part, which nobody may write to afterwards: it may be shared with
@@ -203,7 +217,7 @@ func (d *dirOutput) begin() (target, error) {
 func (d *dirOutput) abort() {
 	if d.work.path != "" {
 		_ = d.work.syncs.Wait() // the build has failed, whatever they came to
-		os.RemoveAll(d.work.path)
+		d.work.remove()
 	}
 }
 
