@@ -182,6 +182,7 @@ type making struct {
 	cache    *cache.Cache // of gzip's pieces
 	jobs     int          // how many of them at a time; one if 0
 	unhashed bool         // nobody asks for the hashes of files and segment
+	known    *knownFiles  // whose hashes need no reading; nil without
 }
 
 // writer returns an encoder to w; Close ends the stream, not w.

@@ -11,8 +11,6 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/flate"
-
-	"bareroot/internal/build/cache"
 )
 
 // gzipStream writes one gzip member (RFC 1952) whose deflate data is made of
@@ -24,7 +22,9 @@ type gzipStream struct {
 	w       io.Writer
 	keep    *pieces // nil if nothing is kept
 	piece   *piece  // that is being filled
-	crc     uint32
+	whole   *whole  // the file it is of, nil for what has none of its own
+	wholes  []*whole
+	crc     uint32 // of what join has written
 	size    uint32
 	work    chan *piece
 	queue   chan *piece // in the order of writing; its length bounds memory
@@ -49,10 +49,30 @@ const gzipHead = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 const deflateEnd = "\x03\x00"
 
 type piece struct {
-	data []byte
-	out  []byte
-	kept bool
-	done chan error
+	data  []byte
+	n     int64 // bytes that it holds
+	crc   uint32
+	out   []byte
+	kept  bool
+	whole *whole
+	done  chan error
+}
+
+// whole is a file that has pieces of its own, all of which are kept as one.
+type whole struct {
+	name [32]byte // set when it is known
+	out  []byte   // crc, length, pieces
+	crc  uint32
+	n    int64
+	size int64
+}
+
+// wholeHead is the length of what is kept of a file before its pieces.
+const wholeHead = 4 + 8
+
+func (f *whole) add(p *piece) {
+	f.out = append(f.out, p.out...)
+	f.crc, f.n = joinCRC(f.crc, p.crc, p.n), f.n+p.n
 }
 
 // newGzip starts goroutines that Close waits for, jobs to compress.
@@ -79,7 +99,9 @@ func newGzip(w io.Writer, level, jobs int, keep *pieces) (*gzipStream, error) {
 // pack compresses a piece, or takes it from where it was kept.
 func (g *gzipStream) pack(z *flate.Writer, p *piece) (err error) {
 	var name [32]byte
-	if g.keep != nil {
+	p.n, p.crc = int64(len(p.data)), crc32.ChecksumIEEE(p.data)
+	keep := g.keep != nil && p.whole == nil
+	if keep {
 		name = sha256.Sum256(p.data)
 		var ok bool
 		if p.out, ok = g.keep.get(name, p.out); ok {
@@ -92,7 +114,7 @@ func (g *gzipStream) pack(z *flate.Writer, p *piece) (err error) {
 		err = z.Flush()
 	}
 	p.out = b.Bytes()
-	if err == nil && g.keep != nil {
+	if err == nil && keep {
 		p.kept = true
 		g.keep.put(name, p.out)
 	}
@@ -109,8 +131,12 @@ func (g *gzipStream) join() error {
 		}
 		if err == nil {
 			_, err = g.w.Write(p.out)
+			g.crc, g.size = joinCRC(g.crc, p.crc, p.n), g.size+uint32(p.n)
 		}
-		if p.data = p.data[:0]; p.kept {
+		if err == nil && p.whole != nil {
+			p.whole.add(p)
+		}
+		if p.data, p.whole = p.data[:0], nil; p.kept {
 			p.out, p.kept = nil, false
 		}
 		g.spare.Put(p)
@@ -137,12 +163,41 @@ func (g *gzipStream) Write(b []byte) (n int, err error) {
 // cut ends a piece.
 func (g *gzipStream) cut() {
 	if p := g.piece; p != nil {
-		g.crc = crc32.Update(g.crc, crc32.IEEETable, p.data)
-		g.size += uint32(len(p.data))
+		p.whole = g.whole
 		g.work <- p
 		g.queue <- p
 		g.piece = nil
 	}
+}
+
+// take puts a file of size bytes into the stream that was kept under name, if it
+// was. The piece before has been cut.
+func (g *gzipStream) take(name [32]byte, size int64) bool {
+	p := g.spare.Get().(*piece)
+	b, ok := g.keep.get(name, p.out)
+	if p.out = b; !ok || len(b) < wholeHead || int64(binary.LittleEndian.Uint64(b[4:])) != size {
+		p.out = p.out[:0]
+		g.spare.Put(p)
+		return false
+	}
+	p.crc, p.n, p.out, p.kept = binary.LittleEndian.Uint32(b), size, b[wholeHead:], true
+	p.done <- nil
+	g.queue <- p
+	return true
+}
+
+// begin makes what is written until end one file of size bytes. The piece before
+// has been cut.
+func (g *gzipStream) begin(size int64) {
+	g.whole = &whole{size: size, out: make([]byte, wholeHead)}
+}
+
+// end keeps the file under name.
+func (g *gzipStream) end(name [32]byte) {
+	g.cut()
+	g.whole.name = name
+	g.wholes = append(g.wholes, g.whole)
+	g.whole = nil
 }
 
 // Close ends the stream, once.
@@ -156,71 +211,17 @@ func (g *gzipStream) Close() error {
 	close(g.queue)
 	g.packers.Wait()
 	err := <-g.joined
+	for _, f := range g.wholes {
+		if f.n == f.size {
+			binary.LittleEndian.PutUint32(f.out, f.crc)
+			binary.LittleEndian.PutUint64(f.out[4:], uint64(f.size))
+			g.keep.put(f.name, f.out)
+		}
+	}
 	g.keep.close()
 	if err == nil {
 		end := binary.LittleEndian.AppendUint32([]byte(deflateEnd), g.crc)
 		_, err = g.w.Write(binary.LittleEndian.AppendUint32(end, g.size))
 	}
 	return err
-}
-
-// pieces keeps compressed pieces in the cache: in one pack, and as units of their
-// own if a build adds a few.
-type pieces struct {
-	cache  *cache.Cache
-	params string
-	key    cache.Key
-	pack   *cache.Pack
-	mu     sync.Mutex
-	added  []addedPiece
-}
-
-type addedPiece struct {
-	name [32]byte
-	data []byte
-}
-
-// openPieces is nil without a cache.
-func openPieces(c *cache.Cache, codec codec) *pieces {
-	if c == nil {
-		return nil
-	}
-	k := cache.Key{Kind: "pack", Content: sha256.Sum256([]byte("pieces")), Params: "piece " + unitVersion + " " + codec.params()}
-	return &pieces{cache: c, key: k, params: k.Params, pack: c.OpenPack(k)}
-}
-
-// get reads into buf if it can.
-func (s *pieces) get(name [32]byte, buf []byte) ([]byte, bool) {
-	if b, ok := s.pack.Get(name, buf); ok {
-		return b, true
-	}
-	if b, ok := s.cache.Get(cache.Key{Kind: "piece", Content: name, Params: s.params}); ok {
-		return b, true
-	}
-	return buf, false
-}
-
-func (s *pieces) put(name [32]byte, data []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.added = append(s.added, addedPiece{name, data})
-}
-
-// close keeps what was added.
-func (s *pieces) close() {
-	if s == nil {
-		return
-	}
-	if len(s.added) > fewModules {
-		w := s.cache.NewPack(s.key)
-		for _, p := range s.added {
-			w.Add(p.name, p.data)
-		}
-		w.Commit(s.pack)
-	} else {
-		for _, p := range s.added {
-			s.cache.Put(cache.Key{Kind: "piece", Content: p.name, Params: s.params}, p.data)
-		}
-	}
-	s.pack.Close()
 }

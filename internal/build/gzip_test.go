@@ -3,6 +3,9 @@ package build
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
+	"fmt"
+	"hash/crc32"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -167,6 +170,27 @@ func TestGzipKept(t *testing.T) {
 	if last == 0 {
 		t.Error("nothing is kept")
 	}
+	// Files whose hashes are remembered, and one of them with other bytes, of the
+	// same size and time.
+	age(t, root)
+	first := image(o)
+	if second := image(o); !bytes.Equal(first, second) {
+		t.Error("bytes differ where nothing is read")
+	}
+	name := filepath.Join(root, "data/m")
+	fi, err := os.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, root, "data/m", append([]byte{77}, big...))
+	if err := os.Chtimes(name, fi.ModTime(), fi.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	got1 := image(o)
+	o.Cache = nil
+	if want := image(o); !bytes.Equal(got1, want) || bytes.Equal(got1, first) {
+		t.Error("a changed file is not seen")
+	}
 	_, main, _ := splitParts(t, o)
 	got := map[string]string{}
 	b := image(o)
@@ -207,4 +231,69 @@ func TestGzipFails(t *testing.T) {
 	if err := g.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestJoinCRC: from the parts' checksums that of the whole.
+func TestJoinCRC(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := someBytes(t), someBytes(t)
+		want := crc32.ChecksumIEEE(append(bytes.Clone(a), b...))
+		if got := joinCRC(crc32.ChecksumIEEE(a), crc32.ChecksumIEEE(b), int64(len(b))); got != want {
+			t.Fatalf("%d and %d bytes: %08x, want %08x", len(a), len(b), got, want)
+		}
+	})
+}
+
+// TestGzipWholes: a file that is taken from the cache is the bytes that writing it
+// gives; one that was written otherwise than announced is not kept.
+func TestGzipWholes(t *testing.T) {
+	c := openCache(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		parts := make([][]byte, rapid.IntRange(1, 5).Draw(rt, "parts"))
+		for i := range parts {
+			parts[i] = someBytes(rt)
+			if i == 0 { // several pieces, and now and then none left over
+				parts[i] = append(parts[i], make([]byte, rapid.SampledFrom([]int{0, pieceSize, 2*pieceSize - len(parts[i])}).Draw(rt, "more"))...)
+			}
+		}
+		pack := func(keep *pieces) (out []byte, taken int) {
+			var b bytes.Buffer
+			g, err := newGzip(&b, 3, 2, keep)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			for i, p := range parts {
+				name := sha256.Sum256(fmt.Appendf(nil, "%d %x", i, sha256.Sum256(p)))
+				g.cut()
+				if keep != nil && g.take(name, int64(len(p))) {
+					taken++
+					continue
+				}
+				wrong := int64(i % 2)
+				if keep != nil {
+					g.begin(int64(len(p)) + wrong)
+				}
+				if _, err := g.Write(p); err != nil {
+					rt.Fatal(err)
+				}
+				if keep != nil {
+					g.end(name)
+				}
+			}
+			if err := g.Close(); err != nil {
+				rt.Fatal(err)
+			}
+			return b.Bytes(), taken
+		}
+		key := codec{name: "gzip", level: 3}
+		want, _ := pack(nil)
+		first, _ := pack(openPieces(c, key))
+		second, taken := pack(openPieces(c, key))
+		if !bytes.Equal(first, want) || !bytes.Equal(second, want) {
+			rt.Fatal("the bytes differ")
+		}
+		if taken != (len(parts)+1)/2 {
+			rt.Fatalf("%d of %d files are taken", taken, len(parts))
+		}
+	})
 }

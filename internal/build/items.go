@@ -84,7 +84,7 @@ func (a *assembler) fresh(ctx context.Context, i int, kind, name string, c codec
 // written writes items as a segment. Their contents must be those of sums, if
 // sums are given.
 func (a *assembler) written(ctx context.Context, w io.Writer, kind, name string, c codec, items []item, sums [][]byte) (*segmentWriter, error) {
-	s, err := newSegment(ctx, w, kind, name, c, a.o.ModTime, making{a.o.Cache, a.o.Jobs, a.o.TwoParts && sums == nil})
+	s, err := newSegment(ctx, w, kind, name, c, a.o.ModTime, making{a.o.Cache, a.o.Jobs, a.o.TwoParts && sums == nil, a.known})
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,26 @@ func (k *knownFiles) sums(ctx context.Context, items []item) ([][]byte, error) {
 	return out, nil
 }
 
+// look returns the hash of a file if it is known, and what to call with it when
+// the file has been read after all.
+func (k *knownFiles) look(name string) (sum []byte, learn func([]byte), err error) {
+	fi, err := os.Stat(name)
+	if err != nil {
+		return nil, nil, inputError{err}
+	}
+	if name, err = filepath.Abs(name); err != nil {
+		return nil, nil, err
+	}
+	if facts, ok := k.tree.get(name, fi); ok {
+		if known, err := unhex(facts.SHA256); err == nil {
+			sum = known[:]
+		}
+	}
+	return sum, func(sum []byte) {
+		k.tree.put(name, fi, moduleFacts{SHA256: hex.EncodeToString(sum), Size: fi.Size()})
+	}, nil
+}
+
 func (k *knownFiles) sum(name string) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {

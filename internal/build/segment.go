@@ -31,8 +31,10 @@ type segmentWriter struct {
 	raw   int64
 	start time.Time
 
-	unhashed bool // as in making
+	unhashed bool        // as in making
+	known    *knownFiles // as in making
 
+	mtime  time.Time
 	piece  int64 // where the archive's piece began, for an encoder of pieces
 	padded int64 // zeros after a zstd frame
 }
@@ -80,6 +82,7 @@ func (h *hashing) blob(name string) bootset.Blob {
 func newSegment(ctx context.Context, w io.Writer, kind, name string, c codec, mtime time.Time, m making) (*segmentWriter, error) {
 	s := &segmentWriter{kind: kind, name: name, codec: c, blob: newHashing(w), start: time.Now()}
 	var err error
+	s.known = m.known
 	if s.unhashed = m.unhashed; s.unhashed {
 		s.blob.h = nil
 	}
@@ -89,6 +92,7 @@ func newSegment(ctx context.Context, w io.Writer, kind, name string, c codec, mt
 	if s.cpio = cpio.NewWriter(s.pack); c.name == "none" {
 		s.cpio = cpio.NewWriterSize(s.pack, beside)
 	}
+	s.mtime = mtime
 	s.cpio.SetModTime(mtime)
 	return s, nil
 }
@@ -111,7 +115,11 @@ func (s *segmentWriter) put(it item) (sum []byte, err error) {
 	case cpio.TypeChar:
 		err = s.cpio.Node(it.Path, it.Mode, it.Major, it.Minor)
 	default:
-		sum, err = s.regular(it)
+		if g, ok := s.pack.(*gzipStream); ok && g.keep != nil && s.known != nil && it.size() >= ownPiece {
+			sum, err = s.whole(g, it)
+		} else {
+			sum, err = s.regular(it)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -133,6 +141,50 @@ func (s *segmentWriter) all(items []item) error {
 		}
 	}
 	return nil
+}
+
+// whole writes a file that has pieces of its own, or takes them from the cache
+// without reading it.
+func (s *segmentWriter) whole(g *gzipStream, it item) (sum []byte, err error) {
+	size := cpio.EntrySize(it.Path, it.size())
+	name := func() [32]byte {
+		return sha256.Sum256(fmt.Appendf(nil, "whole %d %q %o %d %x", s.mtime.Unix(), it.Path, it.Mode, it.size(), sum))
+	}
+	var learn func([]byte)
+	if it.Data != nil || it.From == "" {
+		of := sha256.Sum256(it.Data)
+		sum = of[:]
+	} else if sum, learn, err = s.known.look(it.From); err != nil {
+		return nil, err
+	}
+	if sum != nil && g.take(name(), size) {
+		return s.sum(sum), s.cpio.Elsewhere(it.Path, it.size())
+	}
+	g.begin(size)
+	unhashed := s.unhashed
+	s.unhashed = false
+	sum, err = s.regular(it)
+	s.unhashed = unhashed
+	if err != nil {
+		return nil, err
+	}
+	if err := s.cpio.Part(); err != nil {
+		return nil, err
+	}
+	g.end(name())
+	if learn != nil {
+		learn(sum)
+	}
+	s.piece = s.cpio.Size()
+	return s.sum(sum), nil
+}
+
+// sum is a hash, if anybody asks for it.
+func (s *segmentWriter) sum(sum []byte) []byte {
+	if s.unhashed {
+		return nil
+	}
+	return sum
 }
 
 // describe is an item's line in files.json.

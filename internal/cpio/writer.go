@@ -76,6 +76,23 @@ func (w *Writer) File(name string, mode uint32, data []byte) error {
 	return w.pad(4)
 }
 
+// Elsewhere counts a regular file that the caller puts into the archive by itself:
+// the bytes that File would have written for it, after a Part, and what it had
+// written before is handed on.
+func (w *Writer) Elsewhere(name string, size int64) error {
+	if err := w.Part(); err != nil {
+		return err
+	}
+	w.n += EntrySize(name, size)
+	return nil
+}
+
+// EntrySize is what an entry takes of an archive.
+func EntrySize(name string, size int64) int64 {
+	up := func(n int64) int64 { return (n + 3) &^ 3 }
+	return up(headerSize+int64(len(name))+1) + up(size)
+}
+
 // FileFrom writes a regular file of exactly size bytes from r.
 func (w *Writer) FileFrom(name string, mode uint32, size int64, r io.Reader) error {
 	if err := w.entry(name, entry{mode: TypeRegular | mode&0o7777, size: size}); err != nil {
