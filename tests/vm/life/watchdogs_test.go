@@ -74,7 +74,7 @@ func wdat(t *testing.T) string {
 		Flags                 uint8
 		_                     [3]uint8
 		Entries               uint32
-	}{32, 0xffff, 0xff, 0xff, 0xff, [3]uint8{}, 600, 0x3ff, 4, 1, [3]uint8{}, uint32(len(entries))}
+	}{32, 0xff, 0xff, 0xff, 0xff, [3]uint8{}, 600, 0x3ff, 4, 1, [3]uint8{}, uint32(len(entries))}
 	var b bytes.Buffer
 	for _, part := range []any{header, entries} {
 		if err := binary.Write(&b, binary.LittleEndian, part); err != nil {
