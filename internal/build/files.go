@@ -287,6 +287,9 @@ func (r *recipe) addFiles(o *Options) error {
 			if err := r.without(o, err); err != nil {
 				return err
 			}
+			if fi, err := os.Stat(filepath.Join(o.Sysroot, word)); found && err == nil && fi.IsDir() && strings.HasPrefix(word, "/") {
+				r.notices = append(r.notices, fmt.Sprintf("install %s: it is a folder, and comes empty; --include copies what a folder holds", word))
+			}
 		}
 	}
 	if err := f.hooks(); err != nil {
