@@ -74,19 +74,22 @@ func (m *md) Plan(v View) []Step {
 	if !m.has {
 		return nil
 	}
-	mdadm := func(key, why, mode, dev string) Step {
-		return Step{Key: key, Why: why, Argv: append(append([]string{"mdadm", mode}, m.options...), dev)}
+	mdadm := func(key, why, dev string, mode ...string) Step {
+		return Step{Key: key, Why: why, Argv: append(append(append([]string{"mdadm", "--incremental"}, mode...), m.options...), dev)}
 	}
 	var out []Step
 	for _, b := range v.Blocks {
 		if m.wants(v, b) {
-			out = append(out, mdadm("md member "+b.Name, "member of an array: "+b.Name, "--incremental", "/dev/"+b.Name))
+			out = append(out, mdadm("md member "+b.Name, "member of an array: "+b.Name, "/dev/"+b.Name))
 		}
 	}
 	for _, a := range v.Arrays {
 		if a.Level == "container" {
 			key := fmt.Sprintf("md container %s %s", a.Name, strings.Join(a.Members, " "))
-			out = append(out, mdadm(key, "arrays in "+a.Name, "--incremental", "/dev/"+a.Name))
+			out = append(out, mdadm(key, "arrays in "+a.Name, "/dev/"+a.Name))
+			if v.Late { // Intel's are not even assembled without all disks otherwise
+				out = append(out, mdadm(key+" late", fmt.Sprintf("arrays in %s, with what there is: %s", a.Name, strings.Join(a.Members, ", ")), "/dev/"+a.Name, "--run"))
+			}
 			continue
 		}
 		if v.Late && !a.Up() && len(a.Members) > 0 {

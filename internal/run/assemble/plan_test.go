@@ -107,6 +107,8 @@ func TestDecisions(t *testing.T) {
 			{Name: "sda1", FS: "array_raid_member", On: device.Content{FS: "array_raid_member"}}},
 			Arrays: []device.Array{{Name: "md127", State: "inactive", Level: "container", External: true, Members: []string{"sda"}}}},
 			want: []string{"mdadm --incremental /dev/sda", "mdadm --incremental /dev/md127", "left: sdb is a member of an array of the firmware, which rd.md.imsm=0 or rd.md.ddf=0 leaves alone"}},
+		"firmware's arrays, late": {line: "rd.auto", view: View{Late: true, Arrays: []device.Array{{Name: "md127", State: "inactive", Level: "container", External: true, Members: []string{"sda"}}}},
+			want: []string{"mdadm --incremental /dev/md127", "mdadm --incremental --run /dev/md127"}},
 
 		"volume by word": {line: "rd.lvm.lv=vg-a/root", view: View{Blocks: []*device.Block{pv("vda"), pv("vdb")}},
 			want: []string{"lvm lvchange -ay --activationmode complete vg-a/root", "missing: volume vg-a/root (rd.lvm.lv): physical volumes seen: vda, vdb", "left: vda, vdb: physical volumes; only vg-a/root were asked for"}},
