@@ -22,12 +22,12 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"bareroot/bench/figures"
 	"bareroot/internal/lab/console"
 	"bareroot/internal/lab/distro"
 	"bareroot/internal/lab/qemu"
@@ -108,14 +108,9 @@ func bench(ctx context.Context, o options) error {
 		}
 	}
 	for j, kind := range kinds {
-		fmt.Printf("%-8s median [min-max] of %d: lease %s s after start of PID 1, %s s after that of the kernel\n", kind.name, o.runs, spread(lease[j]), spread(init[j]))
+		fmt.Printf("%-8s median [min-max] of %d: lease %s s after start of PID 1, %s s after that of the kernel\n", kind.name, o.runs, figures.Spread(lease[j], 3), figures.Spread(init[j], 3))
 	}
 	return nil
-}
-
-func spread(v []float64) string {
-	v = slices.Sorted(slices.Values(v))
-	return fmt.Sprintf("%.3f [%.3f-%.3f]", v[len(v)/2], v[0], v[len(v)-1])
 }
 
 var (

@@ -33,11 +33,3 @@ func TestLines(t *testing.T) {
 		})
 	}
 }
-
-func TestSpread(t *testing.T) {
-	for want, v := range map[string][]float64{"2.000 [2.000-2.000]": {2}, "2.000 [1.000-9.500]": {9.5, 1, 2}} {
-		if got := spread(v); got != want {
-			t.Errorf("%v: %s, want %s", v, got, want)
-		}
-	}
-}

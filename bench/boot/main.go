@@ -28,6 +28,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"bareroot/bench/figures"
 	"bareroot/internal/hosttool"
 	"bareroot/internal/lab/distro"
 )
@@ -235,31 +236,14 @@ func table(images []*image) {
 		}
 		ratio := ""
 		if r := ref[i.group]; r != nil && r != i && r.err == nil {
-			ratio = fmt.Sprintf("%.2f", median(r.marker[0])/median(i.marker[0]))
+			ratio = fmt.Sprintf("%.2f", figures.Median(r.marker[0])/figures.Median(i.marker[0]))
 		}
 		least := ""
 		if i.least > 0 {
 			least = fmt.Sprint(i.least)
 		}
 		fmt.Printf("%-9s %-14s %8.1f  %-24s %-24s %6s  %-22s %-22s %7.1f %5d %6s\n", i.group, i.name, i.mib,
-			spread(i.marker[0]), spread(i.user[0]), ratio, spread(i.marker[1]), spread(i.user[1]), median(i.free), i.modules, least)
+			figures.Spread(i.marker[0], 3), figures.Spread(i.user[0], 3), ratio, figures.Spread(i.marker[1], 3), figures.Spread(i.user[1], 3), figures.Median(i.free), i.modules, least)
 	}
 	fmt.Println("\nratio: bareroot's instructions to the marker over the other's, less is better. free: MiB when the marker runs, caches dropped. least: MiB of memory that still boot.")
-}
-
-// median of an even number of values is the mean of the two in the middle.
-func median(v []float64) float64 {
-	n := len(v)
-	if n == 0 {
-		return 0
-	}
-	s := slices.Sorted(slices.Values(v))
-	return (s[(n-1)/2] + s[n/2]) / 2
-}
-
-func spread(v []float64) string {
-	if len(v) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%.3f [%.3f-%.3f]", median(v), slices.Min(v), slices.Max(v))
 }

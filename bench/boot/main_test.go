@@ -7,8 +7,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // TestSaid: what is read out of a console, and what ends a boot early.
@@ -58,31 +56,6 @@ func TestParseImage(t *testing.T) {
 		}
 		if err == nil && (got.group != want.group || got.name != want.name || got.file != want.file) {
 			t.Errorf("%q: %+v", arg, got)
-		}
-	}
-}
-
-func TestMedian(t *testing.T) {
-	for _, c := range []struct {
-		v      []float64
-		want   float64
-		spread string
-	}{
-		{nil, 0, ""},
-		{[]float64{2}, 2, "2.000 [2.000-2.000]"},
-		{[]float64{3, 1}, 2, "2.000 [1.000-3.000]"},
-		{[]float64{9.5, 1, 2}, 2, "2.000 [1.000-9.500]"},
-		{[]float64{4, 1, 3, 2}, 2.5, "2.500 [1.000-4.000]"},
-	} {
-		before := append([]float64(nil), c.v...)
-		if got := median(c.v); got != c.want {
-			t.Errorf("median of %v: %v, want %v", c.v, got, c.want)
-		}
-		if got := spread(c.v); got != c.spread {
-			t.Errorf("spread of %v: %q, want %q", c.v, got, c.spread)
-		}
-		if d := cmp.Diff(before, c.v); d != "" {
-			t.Error(d)
 		}
 	}
 }

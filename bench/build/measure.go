@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"bareroot/bench/figures"
 )
 
 // slow is what a build must take to have fewer rounds.
@@ -179,25 +181,18 @@ func cpuOf(s sample) float64    { return s.cpu }
 func wallOf(s sample) float64   { return s.wall }
 func memoryOf(s sample) float64 { return s.memory }
 
-// column is sorted.
 func (sub *subject) column(of func(sample) float64) []float64 {
 	var out []float64
 	for _, x := range sub.samples {
 		out = append(out, of(x))
 	}
-	slices.Sort(out)
 	return out
 }
 
-// median of an even number is the middle of the two in the middle.
-func (sub *subject) median(of func(sample) float64) float64 {
-	c := sub.column(of)
-	return (c[(len(c)-1)/2] + c[len(c)/2]) / 2
-}
+func (sub *subject) median(of func(sample) float64) float64 { return figures.Median(sub.column(of)) }
 
 func (sub *subject) spread(of func(sample) float64) string {
-	c := sub.column(of)
-	return fmt.Sprintf("%.2f [%.2f-%.2f]", sub.median(of), c[0], c[len(c)-1])
+	return figures.Spread(sub.column(of), 2)
 }
 
 func mib(n int64) string { return fmt.Sprintf("%.2f", float64(n)/(1<<20)) }

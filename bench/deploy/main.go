@@ -28,12 +28,12 @@ import (
 	"os"
 	"os/exec"
 	"runtime/pprof"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"bareroot/api"
+	"bareroot/bench/figures"
 	"bareroot/internal/disk"
 	"bareroot/internal/run/role"
 	"bareroot/internal/stream"
@@ -115,12 +115,12 @@ func bench(ctx context.Context, image string, src api.Source, t target, runs int
 		fmt.Printf("round %d: bareroot %s; peer %s; ratio %.2f\n", i+1, a.rate(n), b.rate(n), b.wall/a.wall)
 	}
 	fmt.Printf("image: %.0f MB raw, %.0f MB not zeros, %.0f MB to download; median [min-max] of %d\n", float64(raw)/1e6, float64(written)/1e6, float64(src.Size)/1e6, runs)
-	fmt.Printf("%-24s %s MB/s\n", "bareroot", spread(ours))
+	fmt.Printf("%-24s %s MB/s\n", "bareroot", figures.Spread(ours, 2))
 	if missing != "" {
 		fmt.Printf("%-24s not measured (%s)\n", name, missing)
 		return nil
 	}
-	fmt.Printf("%-24s %s MB/s\n%-24s %s\n", name, spread(peer), "ratio", spread(ratios))
+	fmt.Printf("%-24s %s MB/s\n%-24s %s\n", name, figures.Spread(peer, 2), "ratio", figures.Spread(ratios, 2))
 	return nil
 }
 
@@ -141,11 +141,6 @@ func timed(who int, f func() error) (sample, error) {
 	}
 	seconds := func(a, b syscall.Timeval) float64 { return float64(b.Nano()-a.Nano()) / 1e9 }
 	return sample{wall, seconds(before.Utime, after.Utime), seconds(before.Stime, after.Stime)}, err
-}
-
-func spread(v []float64) string {
-	v = slices.Sorted(slices.Values(v))
-	return fmt.Sprintf("%7.2f [%.2f-%.2f]", v[len(v)/2], v[0], v[len(v)-1])
 }
 
 // profiled is one of our runs, with a CPU profile if a URL is given for it.
