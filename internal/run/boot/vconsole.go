@@ -123,7 +123,11 @@ func (b *Boot) setVconsole(ctx context.Context) {
 		case err != nil:
 			b.log.Warnf("%v", err)
 		case ws.ExitStatus() != 0:
-			b.log.Warnf("%s: %s (%s)", strings.Join(c, " "), strings.Join(said, "; "), console.ExitText(ws))
+			say := b.log.Warnf
+			if name == "setfont" && !b.line.Has("rd.vconsole.font") {
+				say = b.log.Debugf // the text mode of a server's screen takes no font, and nobody asked for one
+			}
+			say("%s: %s (%s)", strings.Join(c, " "), strings.Join(said, "; "), console.ExitText(ws))
 		default:
 			b.log.Infof("%s: %s", name, strings.Join(c[1:], " "))
 		}

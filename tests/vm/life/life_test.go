@@ -66,12 +66,16 @@ exit 0
 	words = append(words, hook(t, "initqueue/finished", "10-finished.sh", "[ -e /tmp/settled ] && [ -e /tmp/go ]\n")...)
 	words = append(words, hook(t, "initqueue/timeout", "10-late.sh", "echo \"too late to wait\"; touch /tmp/go\n")...)
 	words = append(words, hook(t, "pre-pivot", "20-program", "#!/bin/sh\necho \"program of $BAREROOT_STAGE with$SEEN\"; echo from-a-hook >$NEWROOT/hooked\n")...)
-	disk := vmtest.MarkerRoot(t, 64<<20, "cat /hooked /run/initramfs/init.log | grep -v Linux; ps -o pid,args | grep -v '\\['")
+	disk := vmtest.MarkerRoot(t, 64<<20, "cat /hooked /run/initramfs/init.log | grep -v Linux; ps -o pid,args | grep -v '\\['; grep CapBnd /proc/1/status")
 	var breaks []string
 	for _, s := range stages {
-		breaks = append(breaks, "rd.break="+s)
+		word := "rd.break=" + s
+		if s == "pre-pivot" {
+			word = "break=bottom" // initramfs-tools's
+		}
+		breaks = append(breaks, word)
 	}
-	v := vmtest.Boot(t, vmtest.Direct(t, vmtest.Ramdisk(t, words...), "root=/dev/vda rw rootflags=noatime rd.retry=24 rd.break "+strings.Join(breaks, " "), qemu.Disk{Path: disk}))
+	v := vmtest.Boot(t, vmtest.Direct(t, vmtest.Ramdisk(t, words...), "root=/dev/vda rw rootflags=noatime rd.retry=24 drop_capabilities=CAP_SYS_MODULE rd.break "+strings.Join(breaks, " "), qemu.Disk{Path: disk}))
 	for i, s := range stages {
 		v.Expect(`a shell before stage `+s+`;`, boundBoot)
 		v.Expect(prompt, boundStep)
@@ -97,6 +101,7 @@ exit 0
 	v.Expect(vmtest.Marker+` on /dev/vda ext4 rw,noatime\S* pid 1`, boundStep)
 	v.Expect(`from-a-hook`, boundStep)
 	v.Expect(`bareroot: switching to /dev/vda`, boundStep)
+	v.Expect(`CapBnd:\s+[0-9a-f]{8}fffeffff`, boundStep) // drop_capabilities=CAP_SYS_MODULE
 	v.WaitPowerOff(boundStep)
 }
 
