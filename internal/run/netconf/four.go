@@ -12,7 +12,7 @@ import (
 // dhcp4 asks for a lease and, once there is one, keeps it in the background. A
 // limit of 0 is none.
 func (n *nic) dhcp4(ctx context.Context, ip cmdline.IP, limit time.Duration) bool {
-	l := n.now()
+	l := n.fresh()
 	conn, err := open4(l.Name, l.Index, l.MAC)
 	if err != nil {
 		n.say("%v", err)

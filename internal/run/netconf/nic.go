@@ -54,6 +54,15 @@ func (n *nic) now() rtnl.Link {
 	return n.link
 }
 
+// fresh is the link as it is now, whatever the kernel has yet to report.
+func (n *nic) fresh() rtnl.Link {
+	l := n.now()
+	if now, err := rtnl.ByName(l.Name); err == nil && now.Index == l.Index {
+		return now
+	}
+	return l
+}
+
 // cable returns a channel that has a value whenever the cable came back.
 func (n *nic) cable() <-chan struct{} {
 	n.m.mu.Lock()
@@ -126,6 +135,9 @@ func (n *nic) run(ctx context.Context, j job) {
 		if err := rtnl.SetMTU(l.Index, j.ip.MTU); err != nil {
 			cfg.Log.Warnf("set MTU %d on %s: %v", j.ip.MTU, name, err)
 		}
+	}
+	if !n.member(ctx) {
+		return
 	}
 	if j.master != nil {
 		n.join(ctx, j.master)

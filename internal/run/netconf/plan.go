@@ -26,6 +26,7 @@ type virtual struct {
 	id      int    // of a vlan
 	phys    string // of a vlan
 	begun   bool   // the first member has come; guarded by Manager.mu
+	joined  bool   // and is part of it; guarded by Manager.mu
 }
 
 // names are what an interface can be called by: its name, the one that the

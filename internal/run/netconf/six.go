@@ -186,7 +186,7 @@ func (n *nic) more(ctx context.Context, l *Lease) {
 }
 
 func (n *nic) client6() (*client6, func(), error) {
-	l := n.now()
+	l := n.fresh()
 	conn, err := open6(l.Name, l.Index)
 	if err != nil {
 		return nil, nil, err

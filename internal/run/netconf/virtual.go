@@ -90,7 +90,7 @@ func (n *nic) join(ctx context.Context, v *virtual) {
 	if !ok {
 		return
 	}
-	link, log := n.now(), n.m.cfg.Log
+	link, log := n.fresh(), n.m.cfg.Log
 	name := link.Name
 	fail := func(err error) {
 		n.say("does not become part of %s: %v", v.name, err)
@@ -129,6 +129,35 @@ func (n *nic) join(ctx context.Context, v *virtual) {
 	}
 	log.Debugf("%s is part of %s", name, v.name)
 	n.say("part of %s", v.name)
+	n.m.mu.Lock()
+	defer n.m.mu.Unlock()
+	v.joined = true
+	n.m.notify()
+}
+
+// member waits until a bond or bridge has its first member. Before, it has a MAC
+// that it made up, which no lease must be for, and a bridge has a carrier without
+// a cable.
+func (n *nic) member(ctx context.Context) bool {
+	i := slices.IndexFunc(n.m.plan.virts, func(v virtual) bool { return n.made && v.name == n.kernel && len(v.members) > 0 })
+	if i < 0 {
+		return true
+	}
+	v := &n.m.plan.virts[i]
+	n.say("none of %s has become part of it", strings.Join(v.members, ", "))
+	for {
+		n.m.mu.Lock()
+		joined, changed := v.joined, n.m.changed
+		n.m.mu.Unlock()
+		if joined {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 // await waits for an interface that is being made.
