@@ -111,7 +111,7 @@ for d in bin sbin lib usr; do
   [ ! -d /more/$d ] && continue
   to=/new/usr/$d
   [ $d = usr ] && to=/new/usr
-  cp -a /more/$d/. $to
+  cp -af /more/$d/. $to
 done
 cp -a /more/etc/lvm /new/etc/
 install -m 600 /key /new/etc/secret.key
