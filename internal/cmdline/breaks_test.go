@@ -46,3 +46,11 @@ func TestBreak(t *testing.T) {
 		}
 	}
 }
+
+func TestRefused(t *testing.T) {
+	for line, want := range map[string]bool{"": false, "roothash=ab": true, "usrhash=ab": true, "roothash=": false, "roothash=ab roothash=": false, "root=LABEL=roothash": false} {
+		if err := Refused(Parse(line, "t").Canonical()); (err != nil) != want {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}

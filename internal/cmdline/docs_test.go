@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "write docs/cmdline.md and known.go")
 // TestDocs keeps docs/cmdline.md and the compact table that init links equal
 // to the table of words.
 func TestDocs(t *testing.T) {
-	for path, text := range map[string]string{"../../docs/cmdline.md": words.Markdown(), "known.go": known()} {
+	for path, text := range map[string]string{"../../docs/cmdline.md": markdown(), "known.go": known()} {
 		if *update {
 			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 				t.Fatal(err)

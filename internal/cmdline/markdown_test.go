@@ -1,13 +1,15 @@
-package words
+package cmdline_test
 
 import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"bareroot/internal/cmdline/words"
 )
 
-// Markdown is the table as docs/cmdline.md.
-func Markdown() string {
+// markdown is the table as docs/cmdline.md.
+func markdown() string {
 	var b strings.Builder
 	b.WriteString(`# Words of the kernel command line
 
@@ -26,7 +28,7 @@ An unknown word is ignored; a malformed known one is named on the console with i
 name the last counts, unless the word is repeatable. An *old* spelling is deprecated; that of a yes-or-no word
 means yes whatever follows it. Yes or no: 0, no and off are no, everything else is yes.
 `)
-	for _, s := range Sections() {
+	for _, s := range words.Sections() {
 		fmt.Fprintf(&b, "\n## %s\n\n| Word | Takes | Default | Stage | Status | From | Meaning |\n|---|---|---|---|---|---|---|\n", s.Title)
 		for _, d := range s.Words {
 			name := "`" + d.Name + "`"
@@ -47,7 +49,7 @@ means yes whatever follows it. Yes or no: 0, no and off are no, everything else 
 		}
 	}
 	b.WriteString("\n## Forms of root=\n\n| Root | Forms | Status |\n|---|---|---|\n")
-	for _, k := range RootKinds() {
+	for _, k := range words.RootKinds() {
 		fmt.Fprintf(&b, "| %s | `%s` | %s |\n", k.Name, strings.Join(k.Forms, "` `"), k.Status.Text())
 	}
 	b.WriteString("\nzfs: is refused, with what to do instead; so are fstab and tmpfs. `netroot=` takes the forms on the network.\n")
