@@ -114,7 +114,7 @@ for d in bin sbin lib usr; do
   cp -af /more/$d/. $to
 done
 cp -a /more/etc/lvm /new/etc/
-install -m 600 /key /new/etc/secret.key
+cp /key /new/etc/secret.key; chmod 600 /new/etc/secret.key
 mkdir /new/array /new/secret
 cat >/new/etc/fstab <<F
 /dev/mapper/vg-root / ext4 defaults 0 1
