@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"bareroot/internal/cmdline"
 	"bareroot/internal/run/console"
@@ -50,18 +51,48 @@ func Volatile(l cmdline.Line, log *console.Log, module func(string)) error {
 	return nil
 }
 
-// overlay puts memory over Target.
+// overlay puts memory over Target, and over a /usr of its own, which what lies
+// over Target would hide.
 func overlay(module func(string)) error {
 	module("overlay")
 	if err := sys.Mount("tmpfs", overlayDir, "tmpfs", "strictatime,mode=0755"); err != nil {
 		return err
 	}
-	for _, d := range []string{"upper", "work"} {
-		if err := os.Mkdir(filepath.Join(overlayDir, d), 0o755); err != nil {
+	lower, at := filepath.Join(overlayDir, "usr"), filepath.Join(Target, "usr")
+	apart, err := mountpoint(at)
+	if err != nil {
+		return err
+	}
+	if apart {
+		if err := sys.Mount(at, lower, "", "move"); err != nil {
 			return err
 		}
 	}
-	return sys.Mount("overlay-root", Target, "overlay", fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work", Target, overlayDir, overlayDir))
+	if err := over(Target, Target, "root"); err != nil || !apart {
+		return err
+	}
+	return over(lower, at, "usr")
+}
+
+// over mounts lower with memory over it.
+func over(lower, at, name string) error {
+	var dirs [2]string
+	for i, d := range []string{"-upper", "-work"} {
+		dirs[i] = filepath.Join(overlayDir, name+d)
+		if err := os.Mkdir(dirs[i], 0o755); err != nil {
+			return err
+		}
+	}
+	return sys.Mount("overlay-"+name, at, "overlay", fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", lower, dirs[0], dirs[1]))
+}
+
+// mountpoint says whether something is mounted at path.
+func mountpoint(path string) (bool, error) {
+	text, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(sys.ParseMountinfo(string(text)), func(m sys.MountPoint) bool { return m.Target == path }), nil
 }
 
 // justUsr makes Target memory that holds nothing but the root's /usr,

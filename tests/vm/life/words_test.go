@@ -26,11 +26,19 @@ echo written >/written && ls -l /written
 ls /lib/modules/$(uname -r)/modules.dep && mount | grep /lib/modules
 grep 'memory before' /run/initramfs/init.log
 [ -d /sys/module/loop ] && echo loop-is-loaded
+mount | grep ' /usr '; echo written >/usr/written && ls /usr
 `, "mkfs.ext4", "-q", "-F", "-L", "words")
+	usr, dir := vmtest.BlankDisk(t, 32<<20), t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "usr-is-here"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := hosttool.Run(t.Context(), "mkfs.ext4", "-q", "-F", "-L", "usr", "-d", dir, usr); err != nil {
+		t.Fatal(err)
+	}
 	v := vmtest.Boot(t, vmtest.Direct(t, vmtest.Ramdisk(t, "--add-drivers", "loop"),
 		`root=LABEL=words rw break=premount,bottom real_init=/none rd.distroinit=/sbin/init initramfs.runsize=40M drop_capabilities=CAP_SYS_MODULE,cap_sys_time `+
-			`rd.caps.disablemodules=1 rd.caps.disablekexec=1 rd.modules_load=loop rd.driver.export systemd.volatile=overlay rd.memdebug=3 rd.systemd.debug_shell=tty9 blacklist=floppy`,
-		qemu.Disk{Path: disk}))
+			`rd.caps.disablemodules=1 rd.caps.disablekexec=1 rd.modules_load=loop rd.driver.export systemd.volatile=overlay rd.memdebug=3 rd.systemd.debug_shell=tty9 blacklist=floppy mount.usr=LABEL=usr rd.usrmount.ro`,
+		qemu.Disk{Path: disk}, qemu.Disk{Path: usr}))
 	v.Expect(`break=premount,bottom: a shell before stage initqueue;`, boundBoot)
 	v.Expect(prompt, boundStep)
 	run(t, v, `for p in /proc/[0-9]*; do [ "$(readlink $p/fd/0)" = /dev/tty9 ] && echo aside-$(cat $p/comm); done`)
@@ -40,6 +48,10 @@ grep 'memory before' /run/initramfs/init.log
 	v.Send("exit\n")
 	v.Expect(`a shell before stage pre-pivot;`, boundStep)
 	v.Expect(prompt, boundStep)
+	run(t, v, "grep overlay-sysroot/usr /proc/mounts")
+	if text := v.Text(); !strings.Contains(text, "/dev/vdb /run/systemd/overlay-sysroot/usr ext4 ro") {
+		t.Error("/usr is not mounted read-only")
+	}
 	v.Send("exit\n")
 	v.Expect(`the root runs without the capabilities CAP_SYS_MODULE, cap_sys_time`, boundStep)
 	v.Expect(vmtest.Marker+` on overlay-root overlay \S+ pid 1`, boundStep)
@@ -51,6 +63,8 @@ grep 'memory before' /run/initramfs/init.log
 	v.Expect(`modules.dep\s+driver_export on /lib/modules`, boundStep)
 	v.Expect(`memory before cleanup: slab `, boundStep)
 	v.Expect(`loop-is-loaded`, boundStep)
+	v.Expect(`overlay-usr on /usr type overlay`, boundStep)
+	v.Expect(`usr-is-here\s.*written`, boundStep)
 	v.WaitPowerOff(boundStep)
 	if out, err := exec.Command("debugfs", "-R", "stat /written", disk).CombinedOutput(); err != nil || !strings.Contains(string(out), "File not found") {
 		t.Errorf("a volatile root was written to: %s, %v", out, err)
