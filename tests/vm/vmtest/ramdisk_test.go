@@ -9,6 +9,7 @@ import (
 
 // TestPrepare makes a marker root on a disk inside a guest, and boots it.
 func TestPrepare(t *testing.T) {
+	AllOnly(t) // the guards of package roots stand on it
 	disk := BlankDisk(t, 64<<20)
 	Prepare(t, []string{"mkfs.ext4"}, "echo the script ran", `
 mkfs.ext4 -q -L made /dev/vda
