@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -197,9 +196,6 @@ func explainBuild(ctx context.Context, e *env, o build.Options, asJSON bool) err
 // completeBuild fills in what comes from this process: our own programs, the
 // build id, the time of the files.
 func completeBuild(o *build.Options) error {
-	// A build is short and holds little: collecting garbage a third as often takes
-	// an eighth off one whose work is done already, for 15 MiB of one that is not.
-	debug.SetGCPercent(400)
 	o.BuildID = version.ID()
 	if o.Init == "" {
 		o.Init = ownFile("bareroot-init")

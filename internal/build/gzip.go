@@ -61,18 +61,20 @@ type piece struct {
 // whole is a file that has pieces of its own, all of which are kept as one.
 type whole struct {
 	name [32]byte // set when it is known
-	out  []byte   // crc, length, pieces
+	out  [][]byte
 	crc  uint32
 	n    int64
 	size int64
 }
 
-// wholeHead is the length of what is kept of a file before its pieces.
+// wholeHead is the length of what is kept of a file before its pieces: their CRC
+// and how much they hold.
 const wholeHead = 4 + 8
 
 func (f *whole) add(p *piece) {
-	f.out = append(f.out, p.out...)
+	f.out = append(f.out, slices.Clip(p.out))
 	f.crc, f.n = joinCRC(f.crc, p.crc, p.n), f.n+p.n
+	p.kept = true
 }
 
 // newGzip starts goroutines that Close waits for, jobs to compress.
@@ -189,7 +191,7 @@ func (g *gzipStream) take(name [32]byte, size int64) bool {
 // begin makes what is written until end one file of size bytes. The piece before
 // has been cut.
 func (g *gzipStream) begin(size int64) {
-	g.whole = &whole{size: size, out: make([]byte, wholeHead)}
+	g.whole = &whole{size: size}
 }
 
 // end keeps the file under name.
@@ -213,9 +215,8 @@ func (g *gzipStream) Close() error {
 	err := <-g.joined
 	for _, f := range g.wholes {
 		if f.n == f.size {
-			binary.LittleEndian.PutUint32(f.out, f.crc)
-			binary.LittleEndian.PutUint64(f.out[4:], uint64(f.size))
-			g.keep.put(f.name, f.out)
+			head := binary.LittleEndian.AppendUint32(make([]byte, 0, wholeHead), f.crc)
+			g.keep.put(f.name, append([][]byte{binary.LittleEndian.AppendUint64(head, uint64(f.size))}, f.out...)...)
 		}
 	}
 	g.keep.close()

@@ -21,7 +21,7 @@ type pieces struct {
 
 type addedPiece struct {
 	name [32]byte
-	data []byte
+	data [][]byte // one after the other
 }
 
 // openPieces is nil without a cache.
@@ -44,7 +44,8 @@ func (s *pieces) get(name [32]byte, buf []byte) ([]byte, bool) {
 	return buf, false
 }
 
-func (s *pieces) put(name [32]byte, data []byte) {
+// put keeps the slices, which nobody may write to any more.
+func (s *pieces) put(name [32]byte, data ...[]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.added = append(s.added, addedPiece{name, data})
@@ -55,16 +56,25 @@ func (s *pieces) close() {
 	if s == nil {
 		return
 	}
+	var w *cache.PackWriter
 	if len(s.added) > fewModules {
-		w := s.cache.NewPack(s.key)
-		for _, p := range s.added {
-			w.Add(p.name, p.data)
+		w = s.cache.NewPack(s.key)
+	}
+	var buf []byte
+	for i, p := range s.added {
+		buf = buf[:0]
+		for _, b := range p.data {
+			buf = append(buf, b...)
 		}
+		s.added[i].data = nil
+		if len(s.added) > fewModules {
+			w.Add(p.name, buf)
+		} else {
+			s.cache.Put(cache.Key{Kind: "piece", Content: p.name, Params: s.params}, buf)
+		}
+	}
+	if w != nil {
 		w.Commit(s.pack)
-	} else {
-		for _, p := range s.added {
-			s.cache.Put(cache.Key{Kind: "piece", Content: p.name, Params: s.params}, p.data)
-		}
 	}
 	s.pack.Close()
 }
