@@ -54,7 +54,10 @@ func parseClassicIP(v, style string) (ip IP, notice string, err error) {
 	if style == "klibc" && ip.Device == "all" {
 		ip.Device = ""
 	}
-	method, _, _ := strings.Cut(f[6], ",") // dhcp,TYPE,CLIENTID
+	method, id, _ := strings.Cut(f[6], ",") // dhcp,TYPE,CLIENTID
+	if id != "" {
+		notice = fmt.Sprintf("ip=%s: the client identifier is not sent; DHCP gets the NIC's MAC as such", v)
+	}
 	switch {
 	case method == "none" || method == "off" || method == "static" && style == "klibc":
 		if !ip.Client.IsValid() {

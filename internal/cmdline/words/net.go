@@ -32,6 +32,7 @@ var netWords = []Def{
 	{Name: "rd.net.timeout.dhcp", Type: Number, Default: "20", Stage: "initqueue", From: "dracut", Meaning: "seconds that one try of DHCP takes before the next method of an ip= word; without one DHCP goes on until rd.retry"},
 	{Name: "rd.net.dhcp.retry", Type: Number, Min: 1, Max: 1000000000, Default: "1", Stage: "initqueue", From: "dracut", Meaning: "tries of DHCP before the next method"},
 	{Name: "dhcpclass", Type: Text, Default: "bareroot", Stage: "initqueue", From: "kernel", Meaning: "vendor class in DHCP requests"},
+	{Name: "rd.net.dhcp.vendor-class", Type: Text, Stage: "initqueue", From: "NetworkManager", Meaning: "the same by another name; dhcpclass= goes before it"},
 	{Name: "netdev", Type: Text, Stage: "kernel", Status: Elsewhere, From: "kernel", Meaning: "resources of an old network card"},
 	{Name: "netconsole", Type: Text, Stage: "kernel", Status: Elsewhere, From: "kernel", Meaning: "kernel messages over UDP"},
 }

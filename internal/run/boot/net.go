@@ -64,7 +64,10 @@ func (b *Boot) startNetwork() error {
 	if probe != "" || b.role() != "root" {
 		b.readyAgentSoon() // there is time while the NICs come up
 	}
-	class, _ := b.line.Get("dhcpclass")
+	class, ok := b.line.Get("dhcpclass")
+	if !ok {
+		class, _ = b.line.Get("rd.net.dhcp.vendor-class")
+	}
 	b.network, err = netconf.Start(b.life, netconf.Config{
 		Net: b.net, BootMAC: mac, Probe: probe, Log: b.log, Start: b.start,
 		Predictable: netconf.Predictable(b.line),
