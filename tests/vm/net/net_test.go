@@ -180,15 +180,19 @@ func TestOneCable(t *testing.T) {
 	}
 }
 
-// TestCableLater: no cable at first; the wait says so, and goes on when it is
-// plugged in.
+// TestCableLater: no cable at first; then it is pulled in the middle of DHCP.
+// The wait says each, and goes on when it is plugged in.
 func TestCableLater(t *testing.T) {
 	vmtest.AllOnly(t)
-	dnsmasq(t, "br0", pool)
 	v := vmtest.New(t, machine(t, 1, "ip=eth0:dhcp rd.net.timeout.carrier=3", show))
 	v.PowerOn()
 	cable(t, v, 0, false)
 	v.Expect(`waiting for the network: eth0: no carrier \(cable\?\)`, boot)
+	cable(t, v, 0, true)
+	v.Expect(`waiting for the network: eth0: no answer to \d+ DHCP discovers`, time.Minute)
+	cable(t, v, 0, false)
+	v.Expect(`waiting for the network: eth0: no carrier \(cable\?\)`, time.Minute)
+	dnsmasq(t, "br0", pool)
 	cable(t, v, 0, true)
 	v.Expect(`lease 10\.77\.0\.\d+ on eth0`, time.Minute)
 	v.Expect(`inet 10\.77\.0\.\d+/24`, boot)
