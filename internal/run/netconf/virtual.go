@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"bareroot/internal/run/rtnl"
 	"golang.org/x/sys/unix"
@@ -90,6 +91,15 @@ func (n *nic) join(ctx context.Context, v *virtual) {
 	if !ok {
 		return
 	}
+	if !n.called().has(v.members[0]) {
+		// The first of the list gives the MAC, if it is there, so that the lease is the
+		// same at every boot.
+		first := time.NewTimer(time.Until(n.m.begin.Add(headStart)))
+		defer first.Stop()
+		if !n.m.joined(ctx, v, first.C) && ctx.Err() != nil {
+			return
+		}
+	}
 	link, log := n.fresh(), n.m.cfg.Log
 	name := link.Name
 	fail := func(err error) {
@@ -145,15 +155,22 @@ func (n *nic) member(ctx context.Context) bool {
 	}
 	v := &n.m.plan.virts[i]
 	n.say("none of %s has become part of it", strings.Join(v.members, ", "))
+	return n.m.joined(ctx, v, nil)
+}
+
+// joined waits until a bond or bridge has a member, or the limit comes.
+func (m *Manager) joined(ctx context.Context, v *virtual, limit <-chan time.Time) bool {
 	for {
-		n.m.mu.Lock()
-		joined, changed := v.joined, n.m.changed
-		n.m.mu.Unlock()
+		m.mu.Lock()
+		joined, changed := v.joined, m.changed
+		m.mu.Unlock()
 		if joined {
 			return true
 		}
 		select {
 		case <-changed:
+		case <-limit:
+			return false
 		case <-ctx.Done():
 			return false
 		}
