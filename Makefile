@@ -9,17 +9,19 @@ SOURCES := '*.go' go.mod go.sum '*.sql' '*.html' '*.css' '*.js'
 ID := $(shell { git ls-files -co --exclude-standard -- $(SOURCES) 2>/dev/null || find * -name '*.go' -o -name 'go.*' -o -name '*.sql' -o -name '*.html' -o -name '*.css' -o -name '*.js'; } | LC_ALL=C sort | xargs cat 2>/dev/null | sha256sum | cut -c1-16)
 LDFLAGS := -s -w -X 'bareroot/internal/version.stamp=bareroot-build-id=$(ID);'
 GOBUILD := CGO_ENABLED=0 GOARCH=$(ARCH) go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)"
-# Programs of the ramdisk speak HTTP/1.1: HTTP/2 would be 0.4 MiB of each.
-RAMDISK_TAGS := nethttpomithttp2
-# Init may be 8 MiB: only what is hot in it is inlined, which is 0.6 MiB less.
+# The agent speaks HTTP/1.1: HTTP/2 would be 0.4 MiB of it.
+AGENT_TAGS := nethttpomithttp2
+# Each boot unpacks init: only what is hot in it is inlined, and its hashes, which
+# check a kernel for fips=1, are without assembler.
+INIT_TAGS := purego
 INIT_FLAGS := -gcflags=all=-l $(patsubst %,-gcflags=%/...=,runtime internal crypto github.com/klauspost/compress bareroot/internal/kmod)
 
 .PHONY: build install uninstall clean
 build:
 	@mkdir -p $(BIN)
 	$(GOBUILD) -o $(BIN)/ ./cmd/bareroot
-	$(GOBUILD) -tags $(RAMDISK_TAGS) -o $(BIN)/ ./cmd/bareroot-agent
-	$(GOBUILD) -tags $(RAMDISK_TAGS) $(INIT_FLAGS) -o $(BIN)/ ./cmd/bareroot-init
+	$(GOBUILD) -tags $(AGENT_TAGS) -o $(BIN)/ ./cmd/bareroot-agent
+	$(GOBUILD) -tags $(INIT_TAGS) $(INIT_FLAGS) -o $(BIN)/ ./cmd/bareroot-init
 
 # Built before, as the user who has Go; root only copies.
 install:

@@ -81,7 +81,7 @@ func TestRuleBreaks(t *testing.T) {
 // TestSize holds the programs of the ramdisk to their ceilings.
 func TestSize(t *testing.T) {
 	const mib = 1 << 20
-	ceilings := map[string]int64{"bareroot-init": 8 * mib, "bareroot-agent": 14 * mib}
+	ceilings := map[string]int64{"bareroot-init": 5 * mib, "bareroot-agent": 14 * mib}
 	for _, arch := range []string{"amd64", "arm64"} {
 		dir := t.TempDir()
 		_, err := hosttool.Run(t.Context(), "make", "-s", "-C", "../..", "build", "ARCH="+arch, "BIN="+dir)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"time"
 
 	"bareroot/internal/rdconf"
@@ -46,10 +47,10 @@ func (b *Boot) readyAgent() error {
 	return nil
 }
 
-// readyAgentSoon unpacks the agent while something else is waited for. What
-// goes wrong is said by who needs it.
+// readyAgentSoon unpacks the agent while something else is waited for, if that
+// takes no time from it. What goes wrong is said by who needs it.
 func (b *Boot) readyAgentSoon() {
-	if hasAgent() {
+	if hasAgent() && runtime.NumCPU() > 1 {
 		go func() { _ = b.readyAgent() }() // ends by itself; who needs the agent waits for it
 	}
 }
