@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -104,7 +105,8 @@ func (m *Manager) handover(needed bool) handover {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	h := handover{needed: needed, peerDNS: m.cfg.Net.PeerDNS, resolv: m.resolvConf()}
-	for i, n := range m.nics {
+	for _, i := range slices.Sorted(maps.Keys(m.nics)) {
+		n := m.nics[i]
 		j, _ := m.plan.job(n.names(), n.made)
 		e := handed{name: n.name(), index: i, mac: n.mac().String(), perm: n.link.Permanent().String(), mtu: j.ip.MTU, master: j.master, dns: m.cfg.Net.DNS, routes: m.plan.routes(n.names()), byMAC: len(m.plan.virts) == 0}
 		e.four, e.six = n.leases[false].copy(), n.leases[true].copy()
@@ -122,7 +124,6 @@ func (m *Manager) handover(needed bool) handover {
 			h.nics = append(h.nics, e)
 		}
 	}
-	slices.SortFunc(h.nics, func(a, b handed) int { return a.index - b.index })
 	return h
 }
 

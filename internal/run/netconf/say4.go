@@ -1,6 +1,7 @@
 package netconf
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/hex"
@@ -65,7 +66,7 @@ func hardware(mac net.HardwareAddr) byte {
 // vendor has left empty.
 func uuid16(s string) []byte {
 	id, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
-	if err != nil || len(id) != 16 || strings.Trim(string(id), "\x00") == "" || strings.Trim(string(id), "\xff") == "" {
+	if err != nil || len(id) != 16 || (id[0] == 0 || id[0] == 0xff) && bytes.Count(id, id[:1]) == len(id) {
 		return nil
 	}
 	return id
