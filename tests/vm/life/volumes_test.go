@@ -123,6 +123,7 @@ LABEL=array /array ext4 defaults 0 2
 /dev/mapper/secret /secret ext4 defaults 0 2
 F
 echo "secret UUID=`+luksUUID+` /etc/secret.key luks" >/new/etc/crypttab
+ln -s /dev/null /new/etc/systemd/system/mdmonitor.service # nobody configured where it writes to
 umount /new
 lvm vgchange -q -an`, vg, qemu.Disk{Path: image}, secret, one, two, qemu.Disk{Path: more(t)})
 	ramdisk := vmtest.Ramdisk(t, "--add-feature", "lvm mdraid crypt fsck")

@@ -33,7 +33,7 @@ mount -t xfs /dev/vdb /x
 for d in /e /x; do cp -a /marker/. $d; chroot $d /bin/busybox --install -s /bin; done
 sync`, qemu.Disk{Path: ext}, qemu.Disk{Path: xfs}, qemu.Disk{Path: sub})
 	for _, c := range []struct{ name, disk, drive, words, kernel, said, root string }{
-		{"write-protected ext4", ext, ",readonly=on", "", `recovery required on readonly filesystem`, `is write-protected and its journal is not empty; it is mounted as it is \(noload\)`, `ext4 ro,\S*norecovery`},
+		{"write-protected ext4", ext, ",readonly=on", "", `recovery required on readonly filesystem`, `is write-protected and its journal is not empty; it is mounted as it is \(noload\)`, `ext4 ro,\S*no(load|recovery)`},
 		{"write-protected xfs", xfs, ",readonly=on", "", `recovery required on read-only device`, `is write-protected and its journal is not empty; it is mounted as it is \(norecovery\)`, `xfs ro,\S*norecovery`},
 		{"ext4", ext, "", "rd.skipfsck ", `recovery required on readonly filesystem`, `EXT4-fs \(vda\): recovery complete`, `ext4 `},
 		{"xfs", xfs, "", "", `XFS \(vda\): Starting recovery`, `XFS \(vda\): Ending recovery`, `xfs `},
