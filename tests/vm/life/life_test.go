@@ -176,10 +176,10 @@ func TestOtherRoot(t *testing.T) {
 	vmtest.AllOnly(t)
 	t.Parallel()
 	right := vmtest.MarkerRoot(t, 64<<20, "true")
-	v := vmtest.Boot(t, vmtest.Direct(t, vmtest.Ramdisk(t), "root=/dev/vda rootfstype=ext4 rd.ctty=ttyS0 rd.retry=30", qemu.Disk{Path: vmtest.BlankDisk(t, 32<<20)}, qemu.Disk{Path: right}))
+	v := vmtest.Boot(t, vmtest.Direct(t, vmtest.Ramdisk(t), "root=/dev/disk/by-id/virtio-BLANK rootfstype=ext4 rd.ctty=ttyS0 rd.retry=30", qemu.Disk{Path: vmtest.BlankDisk(t, 32<<20), Serial: "BLANK"}, qemu.Disk{Path: right, Serial: "RIGHT"}))
 	v.Expect(`This boot stopped in stage mount`, boundBoot)
 	v.Expect(prompt, boundStep)
-	v.Send("echo root=/dev/vdb >/run/initramfs/cmdline.d/fix.conf; exit\n")
-	v.Expect(vmtest.Marker+` on /dev/vdb ext4`, boundStep)
+	v.Send("echo root=/dev/disk/by-id/virtio-RIGHT >/run/initramfs/cmdline.d/fix.conf; exit\n")
+	v.Expect(vmtest.Marker+` on /dev/vd\w ext4`, boundStep)
 	v.WaitPowerOff(boundStep)
 }

@@ -107,7 +107,7 @@ swap    /dev/disk/by-id/virtio-SWAP   /dev/urandom swap,plain,cipher=aes-xts-pla
 	v.Expect(vmtest.Marker+` on /dev/mapper/root ext4`, boot)
 	v.WaitPowerOff(time.Minute)
 	expectAll(t, v, `MORE dm-\d+ CRYPT-LUKS2-11111111\S+-root`, `MORE dm-\d+ CRYPT-PLAIN-plain`, `MORE dm-\d+ CRYPT-PLAIN-script`, `MORE dm-\d+ CRYPT-LUKS2-66666666\S+-data`,
-		`give: for script, tried 0`, `give: for script, tried 1`, `Passphrase for /dev/vde \(later\)`)
+		`give: for script, tried 0`, `give: for script, tried 1`, `Passphrase for /dev/vd\w \(later\)`)
 	if n := len(all(v, `MORE dm-`)); n != 4 {
 		t.Errorf("%d devices were opened", n)
 	}

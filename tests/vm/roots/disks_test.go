@@ -159,6 +159,7 @@ crypt_format() { printf secret | cryptsetup luksFormat --batch-mode --type luks2
 				name, d.Bus, d.Serial = n, "scsi", n
 			} else {
 				script += name + "=/dev/vd" + string(rune('a'+virtio)) + "\n"
+				d.Serial = name
 				virtio++
 			}
 			out[name] = d

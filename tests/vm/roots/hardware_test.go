@@ -55,7 +55,7 @@ func TestResume(t *testing.T) {
 	vmtest.AllOnly(t)
 	root := vmtest.MarkerRoot(t, 64*mib, `
 if grep -q hibernate /proc/cmdline; then
-  swapon /dev/vdb
+  swapon /dev/vdb || swapon /dev/vda # which is which differs from boot to boot
   echo shutdown >/sys/power/disk
   echo BEFORE
   echo disk >/sys/power/state
@@ -73,7 +73,7 @@ fi`, "mkfs.ext4", "-q", "-F", "-L", "awake")
 	v.Expect(`BEFORE`, boot)
 	v.WaitPowerOff(boot)
 	v = boots("resume=LABEL=sleep")
-	v.Expect(`resuming the system that hibernated to /dev/vdb`, boot)
+	v.Expect(`resuming the system that hibernated to /dev/vd\w`, boot)
 	v.Expect(`AFTER in 1`, boot)
 	v.WaitPowerOff(time.Minute)
 }

@@ -75,9 +75,9 @@ func TestUsr(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := start(t, "root=LABEL=r", qemu.Disk{Path: root}, qemu.Disk{Path: ext(t, "u", dir)})
-	v.Expect(vmtest.Marker+` on /dev/vda ext4 rw,noatime`, boot)
+	v.Expect(vmtest.Marker+` on /dev/vd\w ext4 rw,noatime`, boot)
 	v.Expect(`usr-is-here`, time.Minute)
-	v.Expect(`/dev/vdb /usr ext4 ro`, time.Minute)
+	v.Expect(`/dev/vd\w /usr ext4 ro`, time.Minute)
 	v.WaitPowerOff(time.Minute)
 }
 

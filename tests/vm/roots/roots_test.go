@@ -64,8 +64,8 @@ func TestStacks(t *testing.T) {
 		{"thin", "root=/dev/mapper/thick-thin", `/dev/mapper/thick-thin ext4`},
 		{"ddf1 ddf2", "root=LABEL=ddfroot", `/dev/md\d+ ext4`},
 		{"end1 end2", "root=PARTUUID=" + partUUID, `/dev/md\d+p1 ext4`},
-		{"log1 log2", "root=LABEL=logroot root.journaldev=/dev/vdb", `/dev/vda xfs \S*logdev=/dev/vdb`},
-		{"pool1 pool2", "root=LABEL=pool rootflags=subvol=@", `/dev/vda btrfs \S*subvol=/@`},
+		{"log1 log2", "root=LABEL=logroot root.journaldev=/dev/disk/by-id/virtio-log2", `/dev/vd\w xfs \S*logdev=/dev/\S+`},
+		{"pool1 pool2", "root=LABEL=pool rootflags=subvol=@", `/dev/vd\w btrfs \S*subvol=/@`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v := start(t, c.words, pick(d, c.name)...)
