@@ -33,8 +33,11 @@ func (b *Boot) hello(ctx context.Context) error {
 	if s == nil || b.session != nil {
 		return nil
 	}
-	if !hasAgent() {
-		return fmt.Errorf("there is a server, %s, but %w", s.URL, errNoAgent)
+	if b.courier == nil {
+		if !hasAgent() {
+			return fmt.Errorf("there is a server, %s, but %w", s.URL, errNoAgent)
+		}
+		b.courier = b.newCourier()
 	}
 	req := api.HelloRequest{
 		Protocol: api.AgentProtocol, Nonce: s.Nonce, BootID: b.bootID, Program: "bareroot-init", Version: version.String(),
@@ -42,9 +45,6 @@ func (b *Boot) hello(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, b.limit())
 	defer cancel()
-	if b.courier == nil {
-		b.courier = b.newCourier()
-	}
 	var reply *api.HelloReply
 	for pause := 250 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
 		a, err := b.courier.Send(ctx, errand.Errand{Hello: &errand.Hello{Server: *s, Request: req}}, nil)
