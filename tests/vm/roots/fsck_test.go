@@ -30,7 +30,10 @@ mkfs.xfs -q -L dirty /dev/vdb
 mkdir /e /x
 mount /dev/vda /e
 mount -t xfs /dev/vdb /x
-for d in /e /x; do cp -a /marker/. $d; chroot $d /bin/busybox --install -s /bin; done
+for d in /e /x; do cp -a /marker/. $d; chroot $d /bin/busybox --install -s /bin; umount $d; done
+mount /dev/vda /e
+mount -t xfs /dev/vdb /x
+for d in /e /x; do echo >$d/late; done # the journals hold no more than this
 sync`, qemu.Disk{Path: ext}, qemu.Disk{Path: xfs}, qemu.Disk{Path: sub})
 	for _, c := range []struct{ name, disk, drive, words, kernel, said, root string }{
 		{"write-protected ext4", ext, ",readonly=on", "", `recovery required on readonly filesystem`, `is write-protected and its journal is not empty; it is mounted as it is \(noload\)`, `ext4 ro,\S*no(load|recovery)`},
