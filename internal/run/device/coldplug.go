@@ -44,6 +44,7 @@ type Manager struct {
 	seen    map[string]bool     // modaliases, and "module NAME"
 	queue   [urgencies][]string // modules to load, by urgency
 	loading [urgencies]int      // how many of each urgency are being loaded
+	virtio  bool                // virtio_pci is: its bus has not all its devices yet
 	since   time.Time           // the most urgent modules have been at it, zero if there are none
 	enough  bool                // nobody waits for devices
 	wanted  bool                // a device was asked for and not there

@@ -2,11 +2,17 @@ package device
 
 import (
 	"runtime"
+	"strings"
 	"time"
 )
 
 // barrier is how long modules of one urgency may hold up those of the next.
 const barrier = 500 * time.Millisecond
+
+// virtioBus finds virtio's devices on PCI, one after the other. A driver for them
+// that comes while it does takes some of them from the front and some as they are
+// found, at once: which disk is vda, and which NIC eth0, would differ from boot to boot.
+const virtioBus = "virtio_pci"
 
 // startLoaders starts those that load what is queued.
 func (m *Manager) startLoaders() {
@@ -52,6 +58,7 @@ func (m *Manager) loader() {
 			return
 		}
 		m.loading[level]++
+		m.virtio = m.virtio || name == virtioBus
 		m.mu.Unlock()
 		load := m.Modules.Load
 		if m.alone[name] {
@@ -64,6 +71,7 @@ func (m *Manager) loader() {
 		}
 		m.mu.Lock()
 		m.loading[level]--
+		m.virtio = m.virtio && name != virtioBus
 		m.notify()
 		m.mu.Unlock()
 	}
@@ -78,6 +86,10 @@ func (m *Manager) next() (name string, level int, ok bool) {
 	}
 	above := 0
 	for level, q := range m.queue {
+		if len(q) > 0 && m.virtio && strings.HasPrefix(q[0], "virtio_") {
+			above++
+			continue
+		}
 		if len(q) > 0 && (above == 0 && !m.finding(level) || m.overdue()) {
 			m.queue[level] = q[1:]
 			m.since = time.Time{}

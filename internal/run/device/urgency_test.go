@@ -78,6 +78,10 @@ func TestOrder(t *testing.T) {
 	m.loading = [urgencies]int{}
 	take("e")
 	take("")
+	m.queue[quick], m.virtio = []string{"virtio_blk"}, true
+	take("") // virtio's devices are being found
+	m.virtio = false
+	take("virtio_blk")
 }
 
 // TestSpared: when the device that is waited for is found, nothing is loaded in

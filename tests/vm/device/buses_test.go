@@ -1,6 +1,8 @@
 package device
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,5 +37,28 @@ func TestBuses(t *testing.T) {
 			}
 			v.WaitPowerOff(time.Minute)
 		})
+	}
+}
+
+// TestOrder: virtio disks have the names of their places, in every boot.
+func TestOrder(t *testing.T) {
+	vmtest.AllOnly(t)
+	var disks []qemu.Disk
+	want := "ORDER"
+	for i := range 8 {
+		d := qemu.Disk{Size: 1 << 20, Serial: fmt.Sprint("D", i)}
+		if i == 5 {
+			d = qemu.Disk{Path: vmtest.MarkerRoot(t, 16<<20, "[ -d /sys/block ] || mount -t sysfs sysfs /sys; echo ORDER $(for b in /sys/block/vd?; do cat $b/serial; echo; done)"), Serial: d.Serial}
+		}
+		disks = append(disks, d)
+		want += " " + d.Serial
+	}
+	for range 3 {
+		v := vmtest.Boot(t, vmtest.Direct(t, vmtest.Ramdisk(t), "quiet root=/dev/disk/by-id/virtio-D5", disks...))
+		v.Expect(vmtest.Marker, 4*time.Minute)
+		if got := v.Expect(`ORDER.*?\r?\n`, time.Minute)[0]; strings.TrimSpace(got) != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+		v.WaitPowerOff(time.Minute)
 	}
 }
