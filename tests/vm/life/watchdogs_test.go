@@ -65,6 +65,8 @@ func wdat(t *testing.T) string {
 		io(1, write, 0, reload, 1, 0x3ff), io(4, readCount, 0, reload, 0, 0x3ff), io(5, readCount, 0, timer, 0, 0x3ff), io(6, writeCount, 0, timer, 0, 0x3ff),
 		io(8, read, 11, control, 0, 1), io(9, write|keep, 11, control, 0, 1), io(10, read, 11, control, 1, 1), io(11, write|keep, 11, control, 1, 1),
 	}
+	// The chipset resets nothing until a bit of its memory is cleared.
+	entries = append(entries, entry{Action: 17, Instruction: write | keep, Bits: 32, Offset: 5, Access: 3, Address: 0xfed1f410, Value: 0, Mask: 1})
 	header := struct {
 		Length                uint32
 		Segment               uint16
