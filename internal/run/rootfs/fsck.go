@@ -117,7 +117,9 @@ func (e *CheckError) Error() string {
 }
 
 // Missing says what the boot lacks.
-func (e *CheckError) Missing() string { return "a filesystem without errors on " + e.argv[len(e.argv)-1] }
+func (e *CheckError) Missing() string {
+	return "a filesystem without errors on " + e.argv[len(e.argv)-1]
+}
 
 // Try names commands for the operator.
 func (e *CheckError) Try() []string {
