@@ -20,7 +20,7 @@ func TestJoinerOrders(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		j := &joiner{dir: dir, file: f, memory: 1000}
+		j := newJoiner(dir, f, 1000)
 		content := make([][][]byte, parts)
 		var want []byte
 		for i := range content {
@@ -89,7 +89,7 @@ func TestJoinerFails(t *testing.T) {
 	if err != nil {
 		t.Skipf("no full device here: %v", err)
 	}
-	j := &joiner{dir: t.TempDir(), file: full}
+	j := newJoiner(t.TempDir(), full, 0)
 	late, _ := j.create(1, "")
 	if _, err := io.WriteString(late, "waits"); err != nil {
 		t.Fatal(err)
