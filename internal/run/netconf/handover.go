@@ -111,9 +111,9 @@ func (m *Manager) handover(needed bool) handover {
 		e := handed{name: n.name(), index: i, mac: n.mac().String(), perm: n.link.Permanent().String(), mtu: j.ip.MTU, master: j.master, dns: m.cfg.Net.DNS, routes: m.plan.routes(n.names()), byMAC: len(m.plan.virts) == 0}
 		e.four, e.six = n.leases[false].copy(), n.leases[true].copy()
 		if n.made {
-			for k := range m.plan.virts {
-				if m.plan.virts[k].name == n.name() {
-					e.made = &m.plan.virts[k]
+			for _, v := range m.plan.virts {
+				if v.name == n.name() {
+					e.made = v
 				}
 			}
 		}

@@ -124,8 +124,8 @@ func Start(ctx context.Context, cfg Config) (*Manager, error) {
 	go func() {
 		defer m.wg.Done()
 		defer m.sock.Close()
-		for i := range m.plan.virts {
-			if err := m.makeVirtual(&m.plan.virts[i], 0); err != nil {
+		for _, v := range m.plan.virts {
+			if err := m.makeVirtual(v, 0); err != nil {
 				cfg.Log.Errorf("%v", err)
 			}
 		}

@@ -150,7 +150,7 @@ func (n *nic) run(ctx context.Context, j job) {
 		return
 	}
 	for _, v := range n.m.plan.vlansOf(n.called()) {
-		if err := n.m.makeVirtual(&v, l.Index); err != nil {
+		if err := n.m.makeVirtual(v, l.Index); err != nil {
 			cfg.Log.Errorf("%v", err)
 		}
 	}

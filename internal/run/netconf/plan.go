@@ -12,7 +12,7 @@ import (
 // and only read.
 type plan struct {
 	net   cmdline.Network
-	virts []virtual
+	virts []*virtual
 	open  *cmdline.IP // the ip= word without an interface
 }
 
@@ -63,7 +63,7 @@ func newPlan(n cmdline.Network) (*plan, []string) {
 			p.open = &n.IPs[i]
 		}
 	}
-	add := func(v virtual, mtu string) {
+	add := func(v *virtual, mtu string) {
 		if mtu != "" {
 			if _, err := fmt.Sscanf(mtu, "%d", &v.mtu); err != nil || v.mtu < 68 {
 				notices = append(notices, fmt.Sprintf("%s %s: the MTU %q is no number", v.kind, v.name, mtu))
@@ -73,7 +73,7 @@ func newPlan(n cmdline.Network) (*plan, []string) {
 		p.virts = append(p.virts, v)
 	}
 	for _, g := range n.Bonds {
-		add(virtual{kind: "bond", name: g.Name, members: g.Members, options: bondOptions(g.Options)}, g.MTU)
+		add(&virtual{kind: "bond", name: g.Name, members: g.Members, options: bondOptions(g.Options)}, g.MTU)
 	}
 	for _, g := range n.Teams {
 		mode, exact := teamMode(g.Options)
@@ -82,13 +82,13 @@ func newPlan(n cmdline.Network) (*plan, []string) {
 			note += fmt.Sprintf(" (the runner %q has no equal)", g.Options)
 		}
 		notices = append(notices, note)
-		add(virtual{kind: "bond", name: g.Name, members: g.Members, options: bondOptions("mode=" + mode)}, g.MTU)
+		add(&virtual{kind: "bond", name: g.Name, members: g.Members, options: bondOptions("mode=" + mode)}, g.MTU)
 	}
 	for _, g := range n.Bridges {
-		add(virtual{kind: "bridge", name: g.Name, members: g.Members}, g.MTU)
+		add(&virtual{kind: "bridge", name: g.Name, members: g.Members}, g.MTU)
 	}
 	for _, v := range n.VLANs {
-		p.virts = append(p.virts, virtual{kind: "vlan", name: v.Name, id: v.ID, phys: v.Phys})
+		p.virts = append(p.virts, &virtual{kind: "vlan", name: v.Name, id: v.ID, phys: v.Phys})
 	}
 	return p, notices
 }
@@ -96,9 +96,9 @@ func newPlan(n cmdline.Network) (*plan, []string) {
 // job finds what is to be done with an interface; ok is false if it is not
 // ours. made says that this package made it.
 func (p *plan) job(n names, made bool) (j job, ok bool) {
-	for i, v := range p.virts {
+	for _, v := range p.virts {
 		if slices.ContainsFunc(v.members, n.has) {
-			return job{master: &p.virts[i], bare: true, named: true}, true
+			return job{master: v, bare: true, named: true}, true
 		}
 	}
 	for _, ip := range p.net.IPs {
@@ -108,7 +108,7 @@ func (p *plan) job(n names, made bool) (j job, ok bool) {
 	}
 	// Who asks for a VLAN does not want the untagged network, unless it has an
 	// ip= of its own.
-	if slices.ContainsFunc(p.virts, func(v virtual) bool { return n.has(v.phys) }) {
+	if slices.ContainsFunc(p.virts, func(v *virtual) bool { return n.has(v.phys) }) {
 		return job{bare: true, named: true}, true
 	}
 	if slices.ContainsFunc(p.net.Ifaces, n.has) {
@@ -125,8 +125,8 @@ func (p *plan) job(n names, made bool) (j job, ok bool) {
 }
 
 // vlansOf are the VLANs to be made on an interface.
-func (p *plan) vlansOf(n names) []virtual {
-	var out []virtual
+func (p *plan) vlansOf(n names) []*virtual {
+	var out []*virtual
 	for _, v := range p.virts {
 		if v.kind == "vlan" && n.has(v.phys) {
 			out = append(out, v)

@@ -149,11 +149,11 @@ func (n *nic) join(ctx context.Context, v *virtual) {
 // that it made up, which no lease must be for, and a bridge has a carrier without
 // a cable.
 func (n *nic) member(ctx context.Context) bool {
-	i := slices.IndexFunc(n.m.plan.virts, func(v virtual) bool { return n.made && v.name == n.kernel && len(v.members) > 0 })
+	i := slices.IndexFunc(n.m.plan.virts, func(v *virtual) bool { return n.made && v.name == n.kernel && len(v.members) > 0 })
 	if i < 0 {
 		return true
 	}
-	v := &n.m.plan.virts[i]
+	v := n.m.plan.virts[i]
 	n.say("none of %s has become part of it", strings.Join(v.members, ", "))
 	return n.m.joined(ctx, v, nil)
 }

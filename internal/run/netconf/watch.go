@@ -119,8 +119,8 @@ func (m *Manager) handle(ctx context.Context, e rtnl.Event) {
 func (m *Manager) appeared(ctx context.Context, l rtnl.Link) {
 	name, index := l.Name, l.Index
 	n := &nic{m: m, link: l, kernel: name, addrs: map[netip.Addr]rtnl.Addr6{}, went: map[netip.Addr]bool{}, leases: map[bool]*Lease{}, changed: make(chan struct{})}
-	for i := range m.plan.virts {
-		if v := &m.plan.virts[i]; v.name == name && v.kind == l.Kind {
+	for _, v := range m.plan.virts {
+		if v.name == name && v.kind == l.Kind {
 			n.made = true
 		}
 	}
