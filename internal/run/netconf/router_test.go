@@ -194,7 +194,13 @@ func TestTwoRouters(t *testing.T) {
 // said whose address is used, and another method goes on.
 func TestDuplicate6(t *testing.T) {
 	taken := func(t *testing.T, w *wires, a string) {
+		// Another port makes the switch answer from the start: ours is announced to
+		// it up to a second after the only probe.
+		w.there("ip link add port type veth peer name other")
+		w.there("ip link set port master sw0 up")
+		w.there("ip link set other up")
 		w.there("ip addr add " + a + " dev sw0 nodad")
+		w.eventually("somebody has the address", func() bool { return strings.Contains(w.there("ip -o link show sw0"), "state UP") })
 	}
 	t.Run("auto6", func(t *testing.T) {
 		w := wire(t)
