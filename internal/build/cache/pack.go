@@ -261,16 +261,20 @@ func (c *Cache) createTemp() (*os.File, error) {
 	return f, err
 }
 
-// place makes a unit appear; that its temporary file is gone is no error.
+// place makes a unit appear. A Clean by another process may take the temporary
+// file or the folder away, the folder as often as it is made: then there is no
+// unit, which is no error, and nothing stays behind.
 func place(tmp, path string) error {
-	err := os.Rename(tmp, path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
-			err = os.Rename(tmp, path)
+	for range 3 {
+		err := os.Rename(tmp, path)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		err = os.Mkdir(filepath.Dir(path), 0o700)
+		if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
+			return err
 		}
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	return err
+	os.Remove(tmp)
+	return nil
 }

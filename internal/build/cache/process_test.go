@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -226,5 +227,46 @@ func TestNoRoom(t *testing.T) {
 				t.Errorf("%v\n%s", err, out)
 			}
 		})
+	}
+}
+
+// TestPlaceWhileCleaned: the folder of a unit goes as often as it is made, as
+// when two processes clean the store: no error, and nothing is left behind.
+func TestPlaceWhileCleaned(t *testing.T) {
+	c := open(t, filepath.Join(t.TempDir(), "store"), 0)
+	if !c.prepare() {
+		t.Fatal(c.Notice())
+	}
+	shard := filepath.Join(c.dir, "00")
+	stop := make(chan struct{})
+	var cleaners sync.WaitGroup
+	for range 2 {
+		cleaners.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					os.Remove(shard)
+				}
+			}
+		})
+	}
+	for i := range 2000 {
+		f, err := c.createTemp()
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+		path := filepath.Join(shard, "unit")
+		if err := place(f.Name(), path); err != nil {
+			t.Fatalf("unit %d: %v", i, err)
+		}
+		os.Remove(path)
+	}
+	close(stop)
+	cleaners.Wait()
+	if tmp, err := filepath.Glob(filepath.Join(c.dir, "tmp-*")); err != nil || tmp != nil {
+		t.Errorf("%v: %d left behind", err, len(tmp))
 	}
 }
