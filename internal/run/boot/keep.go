@@ -3,7 +3,6 @@ package boot
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -132,27 +131,13 @@ func copyRamdisk(from, to string, wanted func(rel string) bool) (int64, error) {
 				}
 				links[st.Ino] = dst
 			}
-			n, err := copyFile(p, dst, os.FileMode(st.Mode&0o7777))
+			n, err := sys.CopyFile(p, dst, os.FileMode(st.Mode&0o7777))
 			total += n
 			return err
 		}
 		return nil // device nodes are devtmpfs's business
 	})
 	return total, err
-}
-
-func copyFile(from, to string, mode os.FileMode) (int64, error) {
-	in, err := os.Open(from)
-	if err != nil {
-		return 0, err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, mode)
-	if err != nil {
-		return 0, err
-	}
-	n, err := io.Copy(out, in)
-	return n, errors.Join(err, out.Close(), os.Chmod(to, mode))
 }
 
 // mountsBelow lists the mount points below dir in /proc/self/mountinfo's text,

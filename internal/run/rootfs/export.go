@@ -2,7 +2,6 @@ package rootfs
 
 import (
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -52,26 +51,10 @@ func copyFiles(from, to string) (n int, err error) {
 			return os.MkdirAll(dst, 0o755)
 		case d.Type().IsRegular():
 			n++
-			return copyFile(p, dst)
+			_, err := sys.CopyFile(p, dst, 0o644)
+			return err
 		}
 		return nil
 	})
 	return n, err
-}
-
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(out, in); err != nil {
-		out.Close()
-		return fmt.Errorf("copy %s: %w", from, err)
-	}
-	return out.Close()
 }

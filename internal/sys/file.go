@@ -1,0 +1,41 @@
+package sys
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// Line is the text of a small file of sysfs or proc without the blanks around
+// it, "" if there is no such file or the driver behind it does not know.
+func Line(path string) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// CopyFile makes a plain file at to, where nothing may be, with what from holds
+// and exactly that mode; it gives the bytes written. What could not be copied
+// whole is removed. Nothing is synced: in a ramdisk it goes from memory to memory.
+func CopyFile(from, to string, mode os.FileMode) (int64, error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return 0, err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, mode)
+	if err != nil {
+		return 0, err
+	}
+	n, err := io.Copy(out, in)
+	// The file's creation heeds the umask.
+	if err = errors.Join(err, out.Chmod(mode), out.Close()); err != nil {
+		_ = os.Remove(to)
+		return 0, fmt.Errorf("copy %s: %w", from, err)
+	}
+	return n, nil
+}

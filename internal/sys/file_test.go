@@ -1,0 +1,68 @@
+package sys
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestLine(t *testing.T) {
+	dir := t.TempDir()
+	for name, c := range map[string]struct{ text, want string }{
+		"size":   {"2048\n", "2048"},
+		"model":  {"  QEMU HARDDISK   \n", "QEMU HARDDISK"},
+		"uevent": {"MAJOR=8\nMINOR=0\n", "MAJOR=8\nMINOR=0"},
+		"empty":  {"", ""},
+	} {
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := Line(p); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+	for _, p := range []string{filepath.Join(dir, "none"), dir} {
+		if got := Line(p); got != "" {
+			t.Errorf("%s: %q, want nothing", p, got)
+		}
+	}
+}
+
+func TestCopyFile(t *testing.T) {
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
+	if err := os.WriteFile(from, []byte("content"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n, err := CopyFile(from, to, 0o777)
+	if err != nil || n != 7 {
+		t.Fatalf("copied %d bytes: %v", n, err)
+	}
+	fi, err := os.Stat(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fi.Mode() != 0o777 {
+		t.Errorf("mode %v: the umask counts", fi.Mode())
+	}
+	if b, _ := os.ReadFile(to); string(b) != "content" {
+		t.Errorf("content %q", b)
+	}
+	if _, err := CopyFile(from, to, 0o644); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("over another file: %v", err)
+	}
+	if b, _ := os.ReadFile(to); string(b) != "content" {
+		t.Errorf("what was there is %q now", b)
+	}
+	// A folder can be opened, but not read.
+	half := filepath.Join(dir, "half")
+	if _, err := CopyFile(dir, half, 0o644); err == nil {
+		t.Error("a folder was copied")
+	}
+	if _, err := os.Lstat(half); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("half a copy is left: %v", err)
+	}
+}
