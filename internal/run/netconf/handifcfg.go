@@ -143,12 +143,13 @@ func (l *Lease) fixed() fixed {
 	return fixed{l.Address.Addr().String(), fmt.Sprint(l.Address.Bits()), l.Address.String(), text(l.Gateway)}
 }
 
-// virtual is what the interface was made as; of hardware, nothing.
-func (n *handed) virtual() virtual {
+// virtual is what the interface was made as; of hardware, nothing. It is the
+// plan's own: a copy would read what another NIC may be writing.
+func (n *handed) virtual() *virtual {
 	if n.made == nil {
-		return virtual{}
+		return &virtual{}
 	}
-	return *n.made
+	return n.made
 }
 
 func number(n int) string {
