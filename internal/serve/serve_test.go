@@ -43,9 +43,9 @@ func runServer(t *testing.T, dir string) (base string, socket *http.Client, stop
 	case err := <-done:
 		cancel()
 		t.Fatalf("the server ended: %v", err)
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		cancel()
-		t.Fatal("the server is not ready after 20 seconds")
+		t.Fatal("the server is not ready after a minute")
 	}
 	socket = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", cfg.Admin.Socket)
@@ -124,11 +124,11 @@ func TestRun(t *testing.T) {
 		}
 		_, _ = io.WriteString(c, s) // the server may hang up while we write
 		_ = c.(*net.TCPConn).CloseWrite()
-		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = c.SetReadDeadline(time.Now().Add(time.Minute))
 		_, _ = io.Copy(io.Discard, c)
 		c.Close()
 	}
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for status(t, socket).Errors[netboot.DoorHTTP] < before.Errors[netboot.DoorHTTP]+6 {
 		if time.Now().After(deadline) {
 			t.Fatalf("garbage was not counted: %v", status(t, socket).Errors)

@@ -343,7 +343,7 @@ func TestInventedMachines(t *testing.T) {
 	}
 	one := time.Now()
 	s.netboot(t, "52:54:00:0a:05:01")
-	if took := time.Since(one); took > 2*time.Second {
+	if took := time.Since(one); took > 20*time.Second {
 		t.Errorf("an honest machine waits %v for its script", took)
 	}
 	_, err = s.client.PlaceOrder(t.Context(), "52:54:02:00:00:01", api.OrderRequest{Kind: api.KindDeploy, Image: "disk"})

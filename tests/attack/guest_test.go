@@ -130,7 +130,7 @@ func (g *guest) udpFrom(port int) (*net.UDPConn, error) {
 func (g *guest) tcp(ctx context.Context, addr string) (net.Conn, error) {
 	var c net.Conn
 	err := g.do(func() (err error) {
-		d := net.Dialer{Timeout: 5 * time.Second}
+		d := net.Dialer{Timeout: 30 * time.Second}
 		c, err = d.DialContext(ctx, "tcp4", addr)
 		return err
 	})
@@ -140,7 +140,7 @@ func (g *guest) tcp(ctx context.Context, addr string) (net.Conn, error) {
 // http is a client in the guest. It follows no redirects: there are none.
 func (g *guest) http() *http.Client {
 	return &http.Client{
-		Timeout: 30 * time.Second,
+		Timeout: time.Minute,
 		Transport: &http.Transport{
 			DialContext:         func(ctx context.Context, _, addr string) (net.Conn, error) { return g.tcp(ctx, addr) },
 			MaxIdleConnsPerHost: 8,

@@ -85,7 +85,7 @@ func newSite() (_ *site, err error) {
 	if err := s.serve(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	set, err := s.client.AddBootSet(ctx, api.BootSetRequest{Name: "generic", Path: filepath.Join(dir, "set")})
 	if err != nil {
@@ -189,7 +189,7 @@ func (s *site) serve() error {
 	if s.client, err = client.New(client.Options{Server: "unix://" + filepath.Join(s.dir, "state", "admin.sock")}); err != nil {
 		return err
 	}
-	return s.until(30*time.Second, "the server to answer", func() error {
+	return s.until(time.Minute, "the server to answer", func() error {
 		st, err := s.client.Status(context.Background())
 		if err == nil && st.Listeners["dhcp"] == "" {
 			return errors.New("no DHCP yet")
@@ -213,9 +213,9 @@ func stopSite() error {
 	}
 	select {
 	case <-s.ended:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		_ = s.cmd.Process.Kill()
-		return errors.New("the server did not stop within 20 s")
+		return errors.New("the server did not stop within a minute")
 	}
 	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
 		return fmt.Errorf("the server ended with exit code %d; its log ends:\n%s", code, s.logTail())
@@ -263,7 +263,7 @@ func (s *site) errors(t *testing.T, door string) int64 {
 // counts waits until the door has counted n errors more than before.
 func (s *site) counts(t *testing.T, door string, before, n int64) {
 	t.Helper()
-	err := s.until(5*time.Second, fmt.Sprintf("%d counted errors at the door %s", n, door), func() error {
+	err := s.until(time.Minute, fmt.Sprintf("%d counted errors at the door %s", n, door), func() error {
 		if got := s.errors(t, door) - before; got < n {
 			return fmt.Errorf("%d were counted", got)
 		}
@@ -297,7 +297,7 @@ func (s *site) rss(t *testing.T) int64 {
 // unharmed: the server answers, is not much larger than before, and did not
 // panic anywhere.
 func (s *site) unharmed(t *testing.T, before int64) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	st, err := s.client.Status(ctx)
 	if err != nil {

@@ -163,7 +163,7 @@ func (d deploy) Run(ctx context.Context, o api.Order, rep role.Reporter) error {
 // run runs today's agent loop with a session until it ends.
 func run(t *testing.T, hc *http.Client, token string) (rdconf.Outcome, string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	log := filepath.Join(t.TempDir(), "boot.log")
 	if err := os.WriteFile(log, []byte("init: hello\nagent: here\n"), 0o600); err != nil {

@@ -169,7 +169,7 @@ func TestKilled(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		deadline := time.Now().Add(20 * time.Second)
+		deadline := time.Now().Add(time.Minute)
 		for { // until it has written something
 			if units, err := filepath.Glob(filepath.Join(dir, "??/*")); err != nil || len(units) > 3 || time.Now().After(deadline) {
 				break

@@ -66,7 +66,7 @@ func TestExpectWithoutNewline(t *testing.T) {
 			_, _ = s.Write([]byte(piece))
 		}
 	}()
-	got, err := s.Expect(t.Context(), regexp.MustCompile(`(?m)^(\S+) login: `), 5*time.Second)
+	got, err := s.Expect(t.Context(), regexp.MustCompile(`(?m)^(\S+) login: `), time.Minute)
 	if err != nil || got[1] != "m1" {
 		t.Fatalf("%q, %v", got, err)
 	}
@@ -96,7 +96,7 @@ func TestFollow(t *testing.T) {
 		if _, err := log.WriteString(w); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Expect(ctx, regexp.MustCompile(w), 5*time.Second); err != nil {
+		if _, err := s.Expect(ctx, regexp.MustCompile(w), time.Minute); err != nil {
 			t.Fatal(err)
 		}
 	}

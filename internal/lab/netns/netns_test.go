@@ -113,11 +113,11 @@ func TestListenerFromOutside(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
-	conn, err := net.DialTimeout("tcp", l.Addr().String(), 10*time.Second)
+	conn, err := net.DialTimeout("tcp", l.Addr().String(), time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	b, err := io.ReadAll(conn)
 	if err != nil {
 		t.Fatal(err)

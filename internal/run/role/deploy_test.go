@@ -217,7 +217,7 @@ func TestDeploy(t *testing.T) {
 			tc.source.URL = "/images/x"
 			rec := &recorder{}
 			d := &Deploy{
-				Fetch: &stream.Fetcher{Origin: srv.URL, Tries: 3, Pause: time.Millisecond, Idle: time.Second},
+				Fetch: &stream.Fetcher{Origin: srv.URL, Tries: 3, Pause: time.Millisecond, Idle: time.Minute},
 				Disks: fileDisk(path), Console: io.Discard,
 			}
 			o := api.Order{ID: "o1", Attempt: 1, Kind: api.KindDeploy, Deploy: &api.DeploySpec{Image: tc.source, Erase: tc.erase, DryRun: tc.dry}}
@@ -361,7 +361,7 @@ func TestDeployKilled(t *testing.T) {
 		}
 		<-stalled
 		// The child is reading what was sent; wait until it has begun to write.
-		for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 			_, _, mark, err := disk.Content(path, diskSize)
 			if err == nil && mark != nil {
 				break

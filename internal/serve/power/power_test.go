@@ -254,7 +254,7 @@ func TestManagerPolls(t *testing.T) {
 	go func() { ended <- m.Run(ctx) }()
 	wait := func(what string, done func() bool) {
 		t.Helper()
-		deadline := time.After(10 * time.Second)
+		deadline := time.After(time.Minute)
 		for !done() {
 			select {
 			case <-inv.news:
