@@ -1,7 +1,6 @@
 package build
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -10,15 +9,10 @@ import (
 	"bareroot/internal/build/feature"
 	"bareroot/internal/cpio"
 	"bareroot/internal/rdconf"
-	"github.com/klauspost/compress/zstd"
 )
 
-// agentWindow is what init needs of memory to unpack the agent, about. A larger
-// one would gain nothing.
-const agentWindow = 1 << 20
-
 // addAgent adds bareroot-agent where a role or a feature needs it: compressed by
-// itself, as modules are, because a boot that does not need it shall not pay for
+// itself because a boot that does not need it shall not pay for
 // unpacking it. Init unpacks it to rdconf.AgentPath.
 func (r *recipe) addAgent(ctx context.Context, o *Options) error {
 	if !o.needsAgent() && !r.has(func(f feature.Info) bool { return f.Agent }) {
@@ -42,35 +36,21 @@ func (r *recipe) addAgent(ctx context.Context, o *Options) error {
 	return nil
 }
 
+// packAgent compresses the agent as a module, whatever the kernel unpacks: this is
+// for init.
 func (r *recipe) packAgent(ctx context.Context, o *Options, data []byte) ([]byte, error) {
-	c := codec{name: "zstd"} // whatever the kernel unpacks: this is for init
-	if r.segments.name == "zstd" {
-		c = r.segments
-	}
-	key := cache.Key{Kind: "agent", Content: sha256.Sum256(data), Params: unitVersion + " " + c.params()}
+	key := cache.Key{Kind: "agent", Content: sha256.Sum256(data), Params: unitVersion + " " + r.inside.params()}
 	if b, ok := o.Cache.Get(key); ok {
 		return b, nil
 	}
-	var out bytes.Buffer
-	if c.program != "" {
-		w, err := c.writer(ctx, &out, making{})
-		if err != nil {
-			return nil, err
-		}
-		if _, err := w.Write(data); err != nil {
-			w.Close()
-			return nil, err
-		}
-		if err := w.Close(); err != nil {
-			return nil, err
-		}
-	} else {
-		e, err := newEncoder(&out, c.level, zstd.WithWindowSize(agentWindow))
-		if err != nil {
-			return nil, err
-		}
-		out.Write(e.EncodeAll(data, nil))
+	m, err := newModuleCompressor(r.inside)
+	if err != nil {
+		return nil, err
 	}
-	o.Cache.Put(key, out.Bytes())
-	return out.Bytes(), nil
+	defer m.close()
+	b, err := m.compress(ctx, data, nil)
+	if err == nil {
+		o.Cache.Put(key, b)
+	}
+	return b, err
 }

@@ -222,12 +222,12 @@ func newXZ(w io.Writer, level int) (io.WriteCloser, error) {
 }
 
 // newEncoder makes a zstd encoder whose output does not depend on the machine.
-func newEncoder(w io.Writer, level int, more ...zstd.EOption) (*zstd.Encoder, error) {
+func newEncoder(w io.Writer, level int) (*zstd.Encoder, error) {
 	speed := zstd.SpeedDefault
 	if level > 0 {
 		speed = zstd.EncoderLevelFromZstd(level)
 	}
-	e, err := zstd.NewWriter(w, append(more, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(speed))...)
+	e, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(speed))
 	if err != nil {
 		return nil, fmt.Errorf("compress: %w", err)
 	}
@@ -300,11 +300,11 @@ func (p *programStream) Close() error {
 	return p.err
 }
 
-// moduleCompressor compresses modules one by one, for one goroutine.
+// moduleCompressor compresses modules, or the agent, one by one, for one goroutine.
 type moduleCompressor struct {
 	codec codec
 	zstd  *zstd.Encoder
-	buf   []byte // for the module before compression
+	buf   []byte // for what is read of a module
 }
 
 func newModuleCompressor(c codec) (*moduleCompressor, error) {

@@ -10,27 +10,32 @@ import (
 // padding, over which lz4's program stumbles.
 const kindMain = "main"
 
-// twoParts joins the segments that are compressed, and what is plain besides
-// modules and firmware, so that lsinitrd and unmkinitramfs, which know an early
-// archive and one that is compressed, see all files.
+// twoParts joins what is to be compressed in one segment, and what is compressed
+// by itself in another before it, so that lsinitrd and unmkinitramfs, which know
+// an early archive and one that is compressed, see all files.
 func (r *recipe) twoParts(o *Options) {
+	main := [][]item{r.pid1, r.userland, r.tools, r.config}
+	if !o.NoKernel { // then the microcode, if any, is an archive of its own
+		r.early = r.microcode
+		if len(r.early) == 0 {
+			r.early = []item{file("early_cpio", 0o644, "1", "marks the archive that comes before the other")}
+		}
+		r.microcode = nil
+	}
+	if !o.NoKernel && r.inside.name != "none" {
+		r.early = append(r.early, r.agent...)
+	} else {
+		main = append(main, r.agent)
+	}
 	one := map[string]item{}
-	for _, it := range slices.Concat(r.pid1, r.userland, r.tools, r.agent, r.config) {
+	for _, it := range slices.Concat(main...) {
 		one[it.Path] = it // the kernel, too, lets the later one win
 	}
-	var all []item
+	r.userland = nil
 	for _, name := range sortedKeys(one) {
-		all = append(all, one[name])
+		r.userland = append(r.userland, one[name])
 	}
-	r.pid1, r.userland, r.tools, r.agent, r.config = nil, all, nil, nil, nil
-	if o.NoKernel {
-		return // the microcode, if any, is an archive of its own
-	}
-	r.early = r.microcode
-	if len(r.early) == 0 {
-		r.early = []item{file("early_cpio", 0o644, "1", "marks the archive that comes before the other")}
-	}
-	r.microcode = nil
+	r.pid1, r.tools, r.agent, r.config = nil, nil, nil, nil
 }
 
 // without says what cannot be in and goes on, if that is wanted.

@@ -54,9 +54,12 @@ func TestTwoParts(t *testing.T) {
 	}
 	want := unpack(t, img)
 	o.Cmdline = "" // which a file carries in its configuration
+	if want["usr/bin/bareroot-agent.zst"] == "" {
+		t.Error("no agent to look for")
+	}
 	early, main, res := splitParts(t, o)
 	if early["early_cpio"] != "100644 1" || early["kernel/x86/microcode/GenuineIntel.bin"] == "" ||
-		early["usr/lib/modules/6.1.0-10/kernel/fs/ext4/ext4.ko.zst"] == "" || early["usr/lib/firmware/qed/qed_1.bin"] == "" {
+		early["usr/lib/modules/6.1.0-10/kernel/fs/ext4/ext4.ko.zst"] == "" || early["usr/lib/firmware/qed/qed_1.bin"] == "" || early["usr/bin/bareroot-agent.zst"] == "" {
 		t.Errorf("the early part has %v", slices.Sorted(maps.Keys(early)))
 	}
 	for p := range early {
