@@ -78,11 +78,10 @@ func (g *Gatherer) disk(n string) api.Disk {
 	d.WWN = wwn(at("wwid"), at("device/wwid"))
 	byPath := diskPath(real, func(port string) string { // of an ata port: its number on the controller
 		i := strings.Index(real, "/"+port+"/")
-		b, err := os.ReadFile(filepath.Join(real[:i], port, "ata_port", port, "port_no"))
-		if err != nil {
-			return strings.TrimPrefix(port, "ata")
+		if no := sys.Line(filepath.Join(real[:i], port, "ata_port", port, "port_no")); no != "" {
+			return no
 		}
-		return strings.TrimSpace(string(b))
+		return strings.TrimPrefix(port, "ata")
 	})
 	switch {
 	case d.WWN != "":

@@ -56,8 +56,7 @@ type stopper struct {
 
 func stop(ctx context.Context, root string, do stopper) error {
 	read := func(parts ...string) string {
-		b, _ := os.ReadFile(filepath.Join(append([]string{root, "block"}, parts...)...))
-		return strings.TrimSpace(string(b))
+		return sys.Line(filepath.Join(append([]string{root, "block"}, parts...)...))
 	}
 	cleaned := false
 	for {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"bareroot/internal/run/device"
+	"bareroot/internal/sys"
 )
 
 // Blkid is blkid(8) for ramdisks that hold none, as far as people and hooks
@@ -97,7 +98,7 @@ func identify(dev, sysDir string) [][2]string {
 	if err != nil {
 		return out
 	}
-	num, err := strconv.Atoi(readLine(filepath.Join(dir, "partition")))
+	num, err := strconv.Atoi(sys.Line(filepath.Join(dir, "partition")))
 	if err != nil {
 		return out
 	}
@@ -106,7 +107,7 @@ func identify(dev, sysDir string) [][2]string {
 		return out
 	}
 	defer disk.Close()
-	sector, err := strconv.Atoi(readLine(filepath.Join(filepath.Dir(dir), "queue/logical_block_size")))
+	sector, err := strconv.Atoi(sys.Line(filepath.Join(filepath.Dir(dir), "queue/logical_block_size")))
 	if err != nil {
 		sector = 512
 	}

@@ -115,7 +115,7 @@ func (b *Boot) run(ctx context.Context) {
 	if err := b.asker.Listen(console.AskPath); err != nil {
 		b.log.Warnf("%v", err)
 	}
-	b.bootID = readLine("/proc/sys/kernel/random/boot_id")
+	b.bootID = sys.Line("/proc/sys/kernel/random/boot_id")
 	b.report.bootID = b.bootID
 	// A machine without hardware randomness gathers its own only while
 	// somebody waits for it, and DHCP's transaction id does not: this does.

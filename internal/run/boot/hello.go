@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"bareroot/internal/rdconf"
 	"bareroot/internal/run/errand"
 	"bareroot/internal/run/netconf"
+	"bareroot/internal/sys"
 	"bareroot/internal/version"
 	"golang.org/x/sys/unix"
 )
@@ -41,7 +41,7 @@ func (b *Boot) hello(ctx context.Context) error {
 	}
 	req := api.HelloRequest{
 		Protocol: api.AgentProtocol, Nonce: s.Nonce, BootID: b.bootID, Program: "bareroot-init", Version: version.String(),
-		UUID: strings.ToLower(readLine("/sys/class/dmi/id/product_uuid")), MACs: netconf.MACs(b.netMAC()), Kinds: b.kinds(),
+		UUID: strings.ToLower(sys.Line("/sys/class/dmi/id/product_uuid")), MACs: netconf.MACs(b.netMAC()), Kinds: b.kinds(),
 	}
 	ctx, cancel := context.WithTimeout(ctx, b.limit())
 	defer cancel()
@@ -123,12 +123,4 @@ func probeAddress(raw string) string {
 		return "[" + u.Hostname() + "]:" + port
 	}
 	return u.Hostname() + ":" + port
-}
-
-func readLine(path string) string {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(b))
 }

@@ -72,7 +72,7 @@ var smallest = []string{"init", "busybox"}
 // externalArrays says whether there are arrays whose metadata mdmon keeps.
 func externalArrays(sysfs string) bool {
 	files, _ := filepath.Glob(filepath.Join(sysfs, "block/md*/md/metadata_version"))
-	return slices.ContainsFunc(files, func(p string) bool { return strings.HasPrefix(readLine(p), "external:") })
+	return slices.ContainsFunc(files, func(p string) bool { return strings.HasPrefix(sys.Line(p), "external:") })
 }
 
 // copyRamdisk copies what is on one filesystem: folders, links, and the files

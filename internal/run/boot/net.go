@@ -11,6 +11,7 @@ import (
 	"bareroot/internal/run/errand"
 	"bareroot/internal/run/netconf"
 	"bareroot/internal/run/rootfs"
+	"bareroot/internal/sys"
 )
 
 // needNetwork says whether the boot, as far as it is known, uses a network.
@@ -73,7 +74,7 @@ func (b *Boot) startNetwork() error {
 		Predictable: netconf.Predictable(b.line),
 		Limits:      b.netLimits(),
 		Class:       class,
-		UUID:        strings.ToLower(readLine("/sys/class/dmi/id/product_uuid")),
+		UUID:        strings.ToLower(sys.Line("/sys/class/dmi/id/product_uuid")),
 		Lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {
 			a, err := b.runErrand(ctx, errand.Errand{Lookup: host}, nil)
 			return a.Addrs, err

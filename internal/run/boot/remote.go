@@ -53,8 +53,8 @@ func remoteDevice(link, sysfs string, depth int) bool {
 	}
 	if strings.HasPrefix(name, "nvme") {
 		for _, p := range []string{"device/transport", "../device/transport", "../transport", "../../transport"} {
-			if t, err := os.ReadFile(filepath.Join(dir, p)); err == nil {
-				return strings.TrimSpace(string(t)) != "pcie"
+			if t := sys.Line(filepath.Join(dir, p)); t != "" {
+				return t != "pcie"
 			}
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"bareroot/internal/cmdline"
 	"bareroot/internal/run/hook"
+	"bareroot/internal/sys"
 	"bareroot/internal/version"
 	"golang.org/x/sys/unix"
 )
@@ -164,7 +165,7 @@ func addresses() []string {
 	slices.SortFunc(ifs, func(a, b net.Interface) int { return a.Index - b.Index })
 	var out []string
 	for _, i := range ifs {
-		l := fmt.Sprintf("%d: %s: <%s> mtu %d mac %s carrier %s", i.Index, i.Name, i.Flags, i.MTU, i.HardwareAddr, readLine("/sys/class/net/"+i.Name+"/carrier"))
+		l := fmt.Sprintf("%d: %s: <%s> mtu %d mac %s carrier %s", i.Index, i.Name, i.Flags, i.MTU, i.HardwareAddr, sys.Line("/sys/class/net/"+i.Name+"/carrier"))
 		addrs, _ := i.Addrs()
 		for _, a := range addrs {
 			l += " " + a.String()

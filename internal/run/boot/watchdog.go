@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"bareroot/internal/sys"
 	"golang.org/x/sys/unix"
 )
 
@@ -42,7 +43,7 @@ func (b *Boot) startWatchdog() {
 		if n, err := unix.IoctlGetInt(fd, unix.WDIOC_GETTIMEOUT); err == nil && n > 0 {
 			limit = n
 		}
-		name := readLine("/sys/class/watchdog/" + filepath.Base(watchdogPath) + "/identity")
+		name := sys.Line("/sys/class/watchdog/" + filepath.Base(watchdogPath) + "/identity")
 		b.log.Infof("watchdog: %s resets the machine when it was not fed for %d s; the root must feed it, too", name, limit)
 		close(armed)
 		t := time.NewTicker(max(time.Duration(limit)*time.Second/4, 250*time.Millisecond))

@@ -50,7 +50,7 @@ func readUntil(t *testing.T, f *os.File, want string) string {
 	t.Helper()
 	var got strings.Builder
 	buf := make([]byte, 256)
-	_ = f.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = f.SetReadDeadline(time.Now().Add(time.Minute))
 	for !strings.Contains(got.String(), want) {
 		n, err := f.Read(buf)
 		got.Write(buf[:n])
@@ -112,7 +112,7 @@ func TestAskOverSocket(t *testing.T) {
 	defer a.Close()
 	out := &told{news: make(chan bool, 1)}
 	unlocked := make(chan error, 1)
-	go func() { unlocked <- Unlock(path, strings.NewReader("one\ntwo\n"), out, 20*time.Second) }()
+	go func() { unlocked <- Unlock(path, strings.NewReader("one\ntwo\n"), out, time.Minute) }()
 	var got []string
 	for _, prompt := range []string{"passphrase of x", "wrong; passphrase of x"} {
 		s, err := a.Ask(t.Context(), prompt)

@@ -19,6 +19,7 @@ type Reaper struct {
 	waiting map[int]chan syscall.WaitStatus
 	sig     chan os.Signal
 	pipes   map[*os.File]bool // from programs that run
+	stopped bool              // reading them ends
 	wg      sync.WaitGroup    // who reads them
 }
 
@@ -39,6 +40,7 @@ func (r *Reaper) Stop() {
 	signal.Stop(r.sig)
 	close(r.sig)
 	r.mu.Lock()
+	r.stopped = true
 	for p := range r.pipes {
 		_ = p.SetReadDeadline(time.Now())
 	}

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // grace is what a program may take to end after it was asked to.
@@ -87,8 +90,7 @@ func (r *Reaper) Run(ctx context.Context, c Command) (syscall.WaitStatus, error)
 		}
 		return 0, fmt.Errorf("run %s: stopped: %w", c.Argv[0], context.Cause(ctx))
 	}
-	// Its last words are in the pipe; a daemon may hold the pipe for ever.
-	waitFor(read, 200*time.Millisecond)
+	lastWords(out, read)
 	return ws, nil
 }
 
@@ -105,13 +107,42 @@ func output(w io.Writer, shared *os.File) (give *os.File, finish func(), err err
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		_, _ = io.Copy(w, take)
+		_, _ = io.Copy(w, words{f: take})
 	}()
 	return give, func() {
-		waitFor(read, 200*time.Millisecond) // a daemon may hold the pipe for ever
+		lastWords(take, read)
 		take.Close()
 		<-read
 	}, nil
+}
+
+// words is the reading end of a pipe. Its deadline is the end of the program,
+// and comes to light only when all that the program wrote was read.
+type words struct{ f *os.File }
+
+func (w words) Read(b []byte) (int, error) {
+	n, err := w.f.Read(b)
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, err
+	}
+	raw, rerr := w.f.SyscallConn()
+	if rerr != nil {
+		return 0, err
+	}
+	n = 0
+	// It does not block: such a pipe is one of the runtime's poller.
+	_ = raw.Control(func(fd uintptr) { n, _ = unix.Read(int(fd), b) }) // nothing to read is the end, too
+	if n > 0 {
+		return n, nil
+	}
+	return 0, err
+}
+
+// lastWords waits until what an ended program left in a pipe was read, which
+// read says; a daemon may hold the other end for ever.
+func lastWords(out *os.File, read <-chan struct{}) {
+	_ = out.SetReadDeadline(time.Unix(1, 0)) // a closed one was read
+	waitFor(read, grace)                     // who gets them may be slow
 }
 
 // waitFor says whether c gave something, or was closed, within limit.
@@ -126,7 +157,8 @@ func waitFor[T any](c <-chan T, limit time.Duration) bool {
 	}
 }
 
-// follow hands over lines until the last writer is gone or Stop.
+// follow hands over lines until the last writer is gone or Stop. The channel
+// tells that those before the deadline of out were handed over.
 func (r *Reaper) follow(out *os.File, line func(string)) <-chan struct{} {
 	read := make(chan struct{})
 	r.mu.Lock()
@@ -138,8 +170,9 @@ func (r *Reaper) follow(out *os.File, line func(string)) <-chan struct{} {
 	r.wg.Add(1)
 	go func() {
 		defer r.wg.Done()
-		defer close(read)
-		b := bufio.NewReaderSize(out, 4096)
+		over := sync.OnceFunc(func() { close(read) })
+		defer over()
+		b := bufio.NewReaderSize(words{f: out}, 4096)
 		for {
 			text, err := b.ReadSlice('\n')
 			if len(text) > 0 && line != nil {
@@ -148,6 +181,10 @@ func (r *Reaper) follow(out *os.File, line func(string)) <-chan struct{} {
 					n--
 				}
 				line(string(text[:n]))
+			}
+			if errors.Is(err, os.ErrDeadlineExceeded) && r.goOn(out) {
+				over()
+				continue
 			}
 			if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 				break
@@ -159,4 +196,12 @@ func (r *Reaper) follow(out *os.File, line func(string)) <-chan struct{} {
 		out.Close()
 	}()
 	return read
+}
+
+// goOn takes the deadline from a pipe that a daemon may hold, unless the
+// reading of all pipes ends.
+func (r *Reaper) goOn(out *os.File) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.stopped && out.SetReadDeadline(time.Time{}) == nil
 }

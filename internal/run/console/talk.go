@@ -10,10 +10,11 @@ import (
 // Talk is a program that runs beside init and is spoken with over its standard
 // input and output.
 type Talk struct {
-	in, out *os.File
-	pid     int
-	done    <-chan syscall.WaitStatus
-	said    <-chan struct{}
+	in, out, errs *os.File
+	pid           int
+	done          <-chan syscall.WaitStatus
+	said          <-chan struct{} // what it said before it ended was handed over
+	grace         time.Duration
 }
 
 // Talk starts argv in a session of its own. line gets each line of its standard
@@ -40,7 +41,7 @@ func (r *Reaper) Talk(argv []string, line func(text string)) (*Talk, error) {
 	if err != nil {
 		return fail(err)
 	}
-	words, errs, err := pipe()
+	said, errs, err := pipe()
 	if err != nil {
 		return fail(err)
 	}
@@ -54,7 +55,7 @@ func (r *Reaper) Talk(argv []string, line func(text string)) (*Talk, error) {
 	in.Close()
 	out.Close()
 	errs.Close()
-	return &Talk{in: tell, out: hear, pid: pid, done: done, said: r.follow(words, line)}, nil
+	return &Talk{in: tell, out: hear, errs: said, pid: pid, done: done, said: r.follow(said, line), grace: talkGrace}, nil
 }
 
 // Read reads from its standard output.
@@ -68,11 +69,11 @@ func (t *Talk) Write(b []byte) (int, error) { return t.in.Write(b) }
 func (t *Talk) End() string {
 	t.in.Close()
 	defer t.out.Close()
-	timer := time.NewTimer(talkGrace)
+	timer := time.NewTimer(t.grace)
 	defer timer.Stop()
 	select {
 	case ws := <-t.done:
-		waitFor(t.said, 200*time.Millisecond) // its last words
+		lastWords(t.errs, t.said)
 		return ExitText(ws)
 	case <-timer.C:
 	}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"bareroot/internal/sys"
 )
 
 // Terminals are the consoles of the machine: serial lines and screens. One
@@ -30,12 +32,11 @@ func (t *Terminals) Names() []string {
 	if t.only != "" {
 		return []string{strings.TrimPrefix(t.only, "/dev/")}
 	}
-	b, _ := os.ReadFile(filepath.Join(t.sys, "class/tty/console/active"))
 	var out []string
-	for _, n := range strings.Fields(string(b)) {
+	for _, n := range strings.Fields(sys.Line(filepath.Join(t.sys, "class/tty/console/active"))) {
 		if n == "tty0" { // stands for the virtual terminal in front
-			if b, err := os.ReadFile(filepath.Join(t.sys, "class/tty/tty0/active")); err == nil {
-				n = strings.TrimSpace(string(b))
+			if front := sys.Line(filepath.Join(t.sys, "class/tty/tty0/active")); front != "" {
+				n = front
 			}
 		}
 		out = append(out, n)

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"bareroot/internal/sys"
 )
 
 // Block is a block device as the ramdisk knows it.
@@ -85,19 +87,19 @@ func (m *Manager) probe(name string) (Block, bool) {
 		return Block{}, false
 	}
 	dir := filepath.Join(m.sys, "class/block", name)
-	if m.attr(dir, "dm/suspended") == "1" {
+	if attr(dir, "dm/suspended") == "1" {
 		return Block{}, false // a read would wait for its resume
 	}
-	b := Block{Name: name, Number: m.attr(dir, "dev")}
-	n, _ := strconv.ParseInt(m.attr(dir, "size"), 10, 64)
+	b := Block{Name: name, Number: attr(dir, "dev")}
+	n, _ := strconv.ParseInt(attr(dir, "size"), 10, 64)
 	if b.Size = n * 512; b.Size == 0 {
 		return Block{}, false
 	}
-	if (Mapped{Title: m.attr(dir, "dm/name"), UUID: m.attr(dir, "dm/uuid")}).hidden() {
+	if (Mapped{Title: attr(dir, "dm/name"), UUID: attr(dir, "dm/uuid")}).hidden() {
 		return b, true // what is on it is another's
 	}
 	disk := dir
-	part := m.attr(dir, "partition")
+	part := attr(dir, "partition")
 	if part != "" {
 		real, err := filepath.EvalSymlinks(dir)
 		if err != nil {
@@ -107,7 +109,7 @@ func (m *Manager) probe(name string) (Block, bool) {
 		disk = filepath.Join(m.sys, "class/block", b.Disk)
 	}
 	b.IDs, b.Paths = m.identity(filepath.Base(disk), disk)
-	b.Seq = m.attr(disk, "diskseq")
+	b.Seq = attr(disk, "diskseq")
 	if part != "" {
 		for i := range b.IDs {
 			b.IDs[i] += "-part" + part
@@ -139,12 +141,12 @@ func (m *Manager) probe(name string) (Block, bool) {
 			defer d.Close()
 			num, _ := strconv.Atoi(part)
 			b.Part = num
-			size, _ := strconv.ParseInt(m.attr(disk, "size"), 10, 64)
+			size, _ := strconv.ParseInt(attr(disk, "size"), 10, 64)
 			if Identify(d, size*512).Whole {
 				// What the kernel takes for a partition of the disk is the array's.
 				return Block{Name: name, Disk: b.Disk, Size: b.Size, Number: b.Number, Part: num, Seq: b.Seq, On: Content{FS: "array_raid_member"}, FS: "array_raid_member"}, true
 			}
-			ss, _ := strconv.Atoi(m.attr(disk, "queue/logical_block_size"))
+			ss, _ := strconv.Atoi(attr(disk, "queue/logical_block_size"))
 			b.part(Partition(d, num, int64(max(ss, 512))))
 		}
 	}
@@ -160,10 +162,4 @@ func unprobed(name string) bool {
 	return strings.HasPrefix(name, "ram") || strings.HasPrefix(name, "loop")
 }
 
-func (m *Manager) attr(dir, name string) string {
-	s, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(s))
-}
+func attr(dir, name string) string { return sys.Line(filepath.Join(dir, name)) }

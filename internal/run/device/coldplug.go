@@ -8,7 +8,6 @@ package device
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -161,11 +160,7 @@ func (m *Manager) handled(seq uint64) {
 
 // kernelSeq is the number of the newest uevent that the kernel made.
 func (m *Manager) kernelSeq() uint64 {
-	b, err := os.ReadFile(filepath.Join(m.sys, "kernel/uevent_seqnum"))
-	if err != nil {
-		return 0
-	}
-	n, _ := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
+	n, _ := strconv.ParseUint(attr(m.sys, "kernel/uevent_seqnum"), 10, 64)
 	return n
 }
 

@@ -1,9 +1,9 @@
 package device
 
 import (
-	"os"
 	"slices"
-	"strings"
+
+	"bareroot/internal/sys"
 )
 
 // hashQuickly loads, before the first signed module, the processor's own form
@@ -43,11 +43,11 @@ func (m *Modules) hasherFiles(hash string) []string {
 	if len(names) == 0 {
 		return nil
 	}
-	cpu, err := os.ReadFile(m.cpu)
-	if err != nil {
+	cpu := sys.Line(m.cpu)
+	if cpu == "" {
 		return nil
 	}
-	here := m.index.Match(strings.TrimSpace(string(cpu)))
+	here := m.index.Match(cpu)
 	var files []string
 	for _, n := range names {
 		if slices.Contains(here, n) {

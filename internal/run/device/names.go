@@ -31,20 +31,20 @@ func (m *Manager) identity(disk, dir string) (ids, paths []string) {
 	}
 	switch {
 	case strings.HasPrefix(disk, "vd"):
-		id("virtio-", m.attr(dir, "serial"))
+		id("virtio-", attr(dir, "serial"))
 	case strings.HasPrefix(disk, "nvme"):
-		model, serial := m.attr(dir, "device/model"), m.attr(dir, "device/serial")
+		model, serial := attr(dir, "device/model"), attr(dir, "device/serial")
 		if serial != "" {
 			id("nvme-", model, serial)
-			id("nvme-", model, serial, m.attr(dir, "nsid"))
+			id("nvme-", model, serial, attr(dir, "nsid"))
 		}
-		id("nvme-", m.attr(dir, "wwid"))
+		id("nvme-", attr(dir, "wwid"))
 	case strings.HasPrefix(disk, "mmcblk"):
-		if serial := m.attr(dir, "device/serial"); serial != "" {
-			id("mmc-", m.attr(dir, "device/name"), serial)
+		if serial := attr(dir, "device/serial"); serial != "" {
+			id("mmc-", attr(dir, "device/name"), serial)
 		}
 	case strings.HasPrefix(disk, "sd"), strings.HasPrefix(disk, "sr"):
-		vendor, model := m.attr(dir, "device/vendor"), m.attr(dir, "device/model")
+		vendor, model := attr(dir, "device/vendor"), attr(dir, "device/model")
 		pg83, _ := os.ReadFile(filepath.Join(dir, "device/vpd_pg83"))
 		pg80, _ := os.ReadFile(filepath.Join(dir, "device/vpd_pg80"))
 		v := parseVPD83(pg83)
@@ -58,7 +58,7 @@ func (m *Manager) identity(disk, dir string) (ids, paths []string) {
 			}
 		case usb != "":
 			// Vendor and model are the disk's, the serial number is the bridge's.
-			if serial := m.attr(usb, "serial"); serial != "" {
+			if serial := attr(usb, "serial"); serial != "" {
 				id("usb-", vendor, model, serial)
 				ids[len(ids)-1] += "-" + scsiInstance(real)
 			}

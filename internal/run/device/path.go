@@ -2,7 +2,6 @@ package device
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -47,11 +46,11 @@ func pathNames(disk, real string) []string {
 		}
 		return []string{bus}
 	case strings.HasPrefix(disk, "nvme"):
-		ns, err := os.ReadFile(filepath.Join(real, "nsid"))
-		if err != nil {
+		ns := attr(real, "nsid")
+		if ns == "" {
 			return nil
 		}
-		return []string{bus + "-nvme-" + strings.TrimSpace(string(ns))}
+		return []string{bus + "-nvme-" + ns}
 	case strings.HasPrefix(disk, "mmcblk"):
 		return []string{bus}
 	case usbDevice(real) != "":
@@ -63,7 +62,7 @@ func pathNames(disk, real string) []string {
 		}
 	case has("ata") >= 0 && scsi != "":
 		// The port's number among those of its controller.
-		port := attrIn(filepath.Join("/", filepath.Join(parts[:at+1+has("ata")+1]...), "ata_port", rest[has("ata")], "port_no"))
+		port := attr(filepath.Join("/", filepath.Join(parts[:at+1+has("ata")+1]...), "ata_port", rest[has("ata")]), "port_no")
 		if port == "" {
 			return nil
 		}
@@ -100,12 +99,4 @@ func hostOffset(dir, scsi string) int {
 		}
 	}
 	return mine - low
-}
-
-func attrIn(path string) string {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(b))
 }

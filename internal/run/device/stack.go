@@ -32,14 +32,14 @@ func (m *Manager) Arrays() []Array {
 	var out []Array
 	dirs, _ := filepath.Glob(filepath.Join(m.sys, "block/md*/md"))
 	for _, d := range dirs {
-		a := Array{Name: filepath.Base(filepath.Dir(d)), State: m.attr(d, "array_state"), Level: m.attr(d, "level")}
-		meta := m.attr(d, "metadata_version")
+		a := Array{Name: filepath.Base(filepath.Dir(d)), State: attr(d, "array_state"), Level: attr(d, "level")}
+		meta := attr(d, "metadata_version")
 		a.External = strings.HasPrefix(meta, "external:")
 		if a.External && a.Level == "" && !strings.HasPrefix(meta, "external:/") && !strings.HasPrefix(meta, "external:-") {
 			a.Level = "container"
 		}
-		a.Disks, _ = strconv.Atoi(m.attr(d, "raid_disks"))
-		a.Degraded, _ = strconv.Atoi(m.attr(d, "degraded"))
+		a.Disks, _ = strconv.Atoi(attr(d, "raid_disks"))
+		a.Degraded, _ = strconv.Atoi(attr(d, "degraded"))
 		members, _ := filepath.Glob(filepath.Join(d, "dev-*"))
 		for _, p := range members {
 			a.Members = append(a.Members, strings.TrimPrefix(filepath.Base(p), "dev-"))
@@ -90,7 +90,7 @@ var partNames = []string{"_rimage", "_rmeta", "_mimage", "_mlog", "_cdata", "_cm
 // mappedPartition says whether a mapped device is a partition that kpartx
 // made, of which device.
 func (m *Manager) mappedPartition(dir string) (num int, on string, ok bool) {
-	rest, ok := strings.CutPrefix(m.attr(dir, "dm/uuid"), "part")
+	rest, ok := strings.CutPrefix(attr(dir, "dm/uuid"), "part")
 	n, _, dash := strings.Cut(rest, "-")
 	num, err := strconv.Atoi(n)
 	slaves, _ := os.ReadDir(filepath.Join(dir, "slaves"))
@@ -105,7 +105,7 @@ func (m *Manager) MappedDevices() []Mapped {
 	var out []Mapped
 	dirs, _ := filepath.Glob(filepath.Join(m.sys, "block/dm-*/dm"))
 	for _, d := range dirs {
-		v := Mapped{Name: filepath.Base(filepath.Dir(d)), Title: m.attr(d, "name"), UUID: m.attr(d, "uuid")}
+		v := Mapped{Name: filepath.Base(filepath.Dir(d)), Title: attr(d, "name"), UUID: attr(d, "uuid")}
 		slaves, _ := os.ReadDir(filepath.Join(filepath.Dir(d), "slaves"))
 		for _, s := range slaves {
 			v.Under = append(v.Under, s.Name())

@@ -26,7 +26,7 @@ func (m *Manager) HandOver(dir string, boot time.Duration) error {
 		mapped[d.Name] = d
 	}
 	for name, b := range m.blocks {
-		number := m.attr(filepath.Join(m.sys, "class/block", name), "dev")
+		number := attr(filepath.Join(m.sys, "class/block", name), "dev")
 		if number == "" {
 			continue // it went away
 		}

@@ -1,9 +1,10 @@
 package device
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
+
+	"bareroot/internal/sys"
 )
 
 // Urgencies: modules of a lower one are loaded first. A root that is found
@@ -63,8 +64,7 @@ func (m *Manager) aloneWithDriver() map[string]bool {
 	count := map[string]int{}
 	found, _ := filepath.Glob(filepath.Join(m.sys, "bus/pci/devices/*/modalias"))
 	for _, p := range found {
-		b, err := os.ReadFile(p)
-		if a := strings.TrimSpace(string(b)); err == nil && strings.Contains(a, "bc01sc") && !strings.Contains(a, "bc01sc08") {
+		if a := sys.Line(p); strings.Contains(a, "bc01sc") && !strings.Contains(a, "bc01sc08") {
 			for _, n := range m.Modules.Match(a) {
 				count[n]++
 			}

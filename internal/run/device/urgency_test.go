@@ -3,6 +3,7 @@ package device
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"bareroot/internal/run/console"
@@ -145,33 +146,41 @@ func TestSpared(t *testing.T) {
 // TestAfterUrgent: the walk begins when what is urgent is through, and rests
 // while nobody waits.
 func TestAfterUrgent(t *testing.T) {
-	m := newManager(console.NewLog(&strings.Builder{}), nil, t.TempDir(), t.TempDir())
-	m.loading[quick] = 1
-	begun := make(chan struct{})
-	go func() { m.afterUrgent(); close(begun) }()
-	select {
-	case <-begun:
-		t.Error("it begins while a disk's driver is loaded")
-	case <-time.After(barrier / 10):
-	}
-	m.mu.Lock()
-	m.loading[quick] = 0
-	m.notify()
-	m.mu.Unlock()
-	<-begun
-	m.Enough()
-	on := make(chan bool)
-	go func() { on <- m.proceed(t.Context()) }()
-	select {
-	case <-on:
-		t.Error("it goes on though nobody waits")
-	case <-time.After(barrier / 10):
-	}
-	m.Changed()
-	if !<-on {
-		t.Error("it ended")
-	}
-	// Without an end of what is urgent it begins, too.
-	m.loading[quick] = 1
-	m.afterUrgent()
+	dirs := []string{t.TempDir(), t.TempDir()}
+	synctest.Test(t, func(t *testing.T) {
+		m := newManager(console.NewLog(&strings.Builder{}), nil, dirs[0], dirs[1])
+		m.loading[quick] = 1
+		begun := make(chan struct{})
+		go func() { m.afterUrgent(); close(begun) }()
+		time.Sleep(barrier / 10)
+		select {
+		case <-begun:
+			t.Error("it begins while a disk's driver is loaded")
+		default:
+		}
+		m.mu.Lock()
+		m.loading[quick] = 0
+		m.notify()
+		m.mu.Unlock()
+		<-begun
+		m.Enough()
+		on := make(chan bool)
+		go func() { on <- m.proceed(t.Context()) }()
+		time.Sleep(10 * barrier)
+		select {
+		case <-on:
+			t.Error("it goes on though nobody waits")
+		default:
+		}
+		m.Changed()
+		if !<-on {
+			t.Error("it ended")
+		}
+		// Without an end of what is urgent it begins, too.
+		m.loading[quick] = 1
+		start := time.Now()
+		if m.afterUrgent(); time.Since(start) != barrier {
+			t.Errorf("it began after %s", time.Since(start))
+		}
+	})
 }

@@ -5,8 +5,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
+
+	"bareroot/internal/sys"
 )
 
 // Coldplug looks at the devices that there are: modaliases are queued for
@@ -22,8 +23,7 @@ func (m *Manager) urgent() {
 	for _, bus := range []string{"pci", "virtio"} {
 		found, _ := filepath.Glob(filepath.Join(m.sys, "bus", bus, "devices/*/modalias"))
 		for _, p := range found {
-			if b, err := os.ReadFile(p); err == nil {
-				alias := strings.TrimSpace(string(b))
+			if alias := sys.Line(p); alias != "" {
 				if u := m.urgency(alias); u < rest {
 					aliases[u] = append(aliases[u], alias)
 				}
@@ -49,8 +49,8 @@ func (m *Manager) walk(ctx context.Context) {
 		}
 		switch d.Name() {
 		case "modalias":
-			if b, err := os.ReadFile(p); err == nil {
-				m.want(strings.TrimSpace(string(b)))
+			if alias := sys.Line(p); alias != "" {
+				m.want(alias)
 			}
 		case "power", "trace", "node": // no devices below
 			if d.IsDir() {

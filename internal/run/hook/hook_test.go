@@ -39,7 +39,7 @@ func hooks(t *testing.T, screen *bytes.Buffer, files map[string]string) *Hooks {
 			t.Fatal(err)
 		}
 	}
-	return &Hooks{Dirs: dirs, State: filepath.Join(t.TempDir(), "state"), Limit: func() time.Duration { return 5 * time.Second },
+	return &Hooks{Dirs: dirs, State: filepath.Join(t.TempDir(), "state"), Limit: func() time.Duration { return time.Minute },
 		Log: console.NewLog(screen), Run: reaper}
 }
 

@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"bareroot/internal/sys"
 )
 
 // Names are the names that an interface could have, each without a value if
@@ -201,13 +203,7 @@ func subsystem(dir string) string {
 	return filepath.Base(to)
 }
 
-func attr(dir, name string) string {
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		return "" // missing, or the driver does not know: the same to us
-	}
-	return strings.TrimSpace(string(b))
-}
+func attr(dir, name string) string { return sys.Line(filepath.Join(dir, name)) }
 
 func uevent(dir, key string) string {
 	for line := range strings.Lines(attr(dir, "uevent")) {

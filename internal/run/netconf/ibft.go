@@ -4,11 +4,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"bareroot/internal/sys"
 )
 
 // IBFT reads what firmware that booted from iSCSI says about its NICs (the
@@ -21,13 +22,7 @@ func IBFT(dir string, all bool) (words, notices []string) {
 	nics, _ := filepath.Glob(filepath.Join(dir, "ethernet*"))
 	slices.Sort(nics)
 	for i, nic := range nics {
-		read := func(name string) string {
-			b, err := os.ReadFile(filepath.Join(nic, name))
-			if err != nil {
-				return ""
-			}
-			return strings.TrimSpace(string(b))
-		}
+		read := func(name string) string { return sys.Line(filepath.Join(nic, name)) }
 		w, why := ibftNIC(fmt.Sprintf("ibft%d", i), all, read)
 		if why != "" {
 			notices = append(notices, fmt.Sprintf("%s: %s", nic, why))

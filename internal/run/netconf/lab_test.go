@@ -2,7 +2,6 @@ package netconf
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -10,8 +9,9 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,31 +31,55 @@ import (
 // update writes the golden files.
 var update = flag.Bool("update", false, "write testdata")
 
-// refused is why this host gives us no namespaces; "" if it does.
-var refused string
-
-// TestMain runs the tests in a network namespace of their own: the network
-// that a test brings up is never the host's.
+// TestMain lets more tests wait beside each other than there are processors.
 func TestMain(m *testing.M) {
 	netns.Reexec()
-	if netns.Inside() {
-		os.Exit(m.Run())
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
-	defer stop()
-	c, err := netns.Start(netns.Options{Args: os.Args[1:], Run: true, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
-	if err != nil {
-		refused = err.Error()
-		os.Exit(m.Run())
-	}
-	var exit *exec.ExitError
-	if err := c.Wait(ctx); errors.As(err, &exit) {
-		os.Exit(max(exit.ExitCode(), 1))
-	} else if err != nil {
+	flag.Parse()
+	if err := flag.Set("test.parallel", strconv.Itoa(max(8, runtime.GOMAXPROCS(0)))); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Exit(0)
+	os.Exit(m.Run())
+}
+
+// elsewhere runs the test that calls it in a process and a network of its own, and
+// says so; there it says no. What a test brings up is never the host's network nor
+// another test's, and tests, which mostly wait, wait beside each other.
+func elsewhere(t *testing.T) bool {
+	t.Helper()
+	if netns.Inside() {
+		return false
+	}
+	t.Parallel()
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	var name []string
+	for part := range strings.SplitSeq(t.Name(), "/") {
+		name = append(name, "^"+regexp.QuoteMeta(part)+"$")
+	}
+	c, err := netns.Start(netns.Options{Args: []string{"-test.v", "-test.timeout=5m", "-test.cpu=" + strconv.Itoa(runtime.GOMAXPROCS(0)), "-test.run=" + strings.Join(name, "/")}, Run: true, Stdout: out, Stderr: out})
+	if r := (*netns.Refused)(nil); errors.As(err, &r) {
+		t.Skip(r)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	err = c.Wait(t.Context())
+	text, rerr := os.ReadFile(out.Name())
+	if rerr != nil {
+		t.Fatal(rerr)
+	}
+	switch {
+	case err == nil && bytes.Contains(text, []byte("--- PASS: "+t.Name()+" (")):
+		t.Logf("%s", text)
+	case err == nil && bytes.Contains(text, []byte("--- SKIP: "+t.Name()+" (")):
+		t.Skipf("%s", text)
+	default:
+		t.Errorf("%v\n%s", err, text)
+	}
+	return true
 }
 
 // wires is a network for one test: switches in a namespace of their own, where
@@ -86,8 +110,8 @@ func (s *safeBuffer) String() string {
 
 func wire(t *testing.T) *wires {
 	t.Helper()
-	if refused != "" {
-		t.Skip(refused)
+	if !netns.Inside() {
+		t.Fatal("this would be the host's network")
 	}
 	hold := exec.Command("sleep", "infinity")
 	hold.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL}

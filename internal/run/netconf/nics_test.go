@@ -71,6 +71,9 @@ func isUp(t *testing.T, name string) bool {
 
 // TestOneCable: of several NICs one has a cable. Nothing is waited for.
 func TestOneCable(t *testing.T) {
+	if elsewhere(t) {
+		return
+	}
 	w := wire(t)
 	for i, mac := range []string{mac0, mac1, mac2} {
 		w.plug(fmt.Sprintf("eth%d", i), mac, "sw0")
@@ -97,6 +100,9 @@ func TestOneCable(t *testing.T) {
 
 // TestServerDecides: both NICs have a lease, the server is behind one.
 func TestServerDecides(t *testing.T) {
+	if elsewhere(t) {
+		return
+	}
 	w := wire(t)
 	w.plug("eth0", mac0, "sw1")
 	w.plug("eth1", mac1, "sw2")
@@ -121,6 +127,9 @@ func TestServerDecides(t *testing.T) {
 // TestNamed: words name the NICs; both stay, the one without a cable does not
 // hold the boot up longer than rd.net.timeout.carrier.
 func TestNamed(t *testing.T) {
+	if elsewhere(t) {
+		return
+	}
 	w := wire(t)
 	w.plug("eth0", mac0, "sw1")
 	w.plug("eth1", mac1, "sw2")
@@ -163,6 +172,9 @@ func TestPreferred(t *testing.T) {
 		"BOOTIF= alone is tried":     {line: "ip=dhcp BOOTIF=01-02-00-00-00-00-11", late: true, want: "eth1"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if elsewhere(t) {
+				return
+			}
 			w := wire(t)
 			w.plug("eth0", mac0, "sw1")
 			w.plug("eth1", mac1, "sw2")
@@ -192,6 +204,9 @@ func TestPreferred(t *testing.T) {
 
 // TestFallback: an address for the case that DHCP is silent.
 func TestFallback(t *testing.T) {
+	if elsewhere(t) {
+		return
+	}
 	w := wire(t)
 	w.plug("eth0", mac0, "sw0")
 	m := w.boot("ip=10.1.0.9::10.1.0.1:255.255.255.0::eth0:dhcp,none", func(c *Config) { c.Limits.DHCP = 2 * time.Second })
@@ -205,6 +220,9 @@ func TestFallback(t *testing.T) {
 
 // TestCable: the cable goes into another network while the ramdisk lives.
 func TestCable(t *testing.T) {
+	if elsewhere(t) {
+		return
+	}
 	w := wire(t)
 	w.plug("eth0", mac0, "sw1")
 	for i := 1; i <= 2; i++ {
@@ -232,6 +250,9 @@ func TestCable(t *testing.T) {
 
 // TestLate: a NIC that appears after the wait began.
 func TestLate(t *testing.T) {
+	if elsewhere(t) {
+		return
+	}
 	w := wire(t)
 	w.plug("eth9", mac1, "sw0")
 	address, pool := lan(1)
@@ -248,6 +269,9 @@ func TestLate(t *testing.T) {
 
 // TestRename: ifname= names the NIC before it is used.
 func TestRename(t *testing.T) {
+	if elsewhere(t) {
+		return
+	}
 	w := wire(t)
 	w.plug("eth0", mac0, "sw0")
 	address, pool := lan(1)
@@ -259,6 +283,9 @@ func TestRename(t *testing.T) {
 
 // TestStaticInUse: a static address that a neighbour has is used, and said.
 func TestStaticInUse(t *testing.T) {
+	if elsewhere(t) {
+		return
+	}
 	w := wire(t)
 	w.plug("eth0", mac0, "sw0")
 	w.there("ip addr add 10.1.0.9/24 dev sw0")
@@ -273,6 +300,9 @@ func TestStaticInUse(t *testing.T) {
 
 // TestPeer: an address of a link to one other machine, which is the gateway.
 func TestPeer(t *testing.T) {
+	if elsewhere(t) {
+		return
+	}
 	w := wire(t)
 	w.plug("eth0", mac0, "sw0")
 	w.up(w.boot("ip=10.1.0.9:10.2.0.1/32:10.2.0.1:32::eth0:none"))
@@ -292,6 +322,9 @@ func TestPeer(t *testing.T) {
 // TestBridge: a lease for a bridge over two NICs, of which one has a cable. It has
 // the MAC of the first in the list, though that comes last and without a cable.
 func TestBridge(t *testing.T) {
+	if elsewhere(t) {
+		return
+	}
 	w := wire(t)
 	w.plug("eth1", mac1, "sw0")
 	w.plug("eth0", mac0, "sw0")
@@ -311,6 +344,9 @@ func TestBridge(t *testing.T) {
 
 // TestBridgeWithoutFirst: the first of the list never comes; the other is waited with for a while.
 func TestBridgeWithoutFirst(t *testing.T) {
+	if elsewhere(t) {
+		return
+	}
 	w := wire(t)
 	w.plug("eth1", mac1, "sw0")
 	address, pool := lan(1)
@@ -327,6 +363,9 @@ func TestBridgeWithoutFirst(t *testing.T) {
 // TestManyNICs: 200 NICs, of which one leads anywhere. What it costs must not
 // grow with their square.
 func TestManyNICs(t *testing.T) {
+	if elsewhere(t) {
+		return
+	}
 	cost := func(t *testing.T, n int) time.Duration {
 		w := wire(t)
 		for i := range n {

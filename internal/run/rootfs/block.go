@@ -74,8 +74,8 @@ func (b *block) Prepare(ctx context.Context, e *Env) error {
 // mapperName is the name of a mapped device that people know; mount(8) uses it
 // too, so that it is what /proc/mounts shows.
 func mapperName(dev string) string {
-	if title, err := os.ReadFile(filepath.Join("/sys/class/block", filepath.Base(dev), "dm/name")); err == nil {
-		p := filepath.Join("/dev/mapper", strings.TrimSpace(string(title)))
+	if title := sys.Line(filepath.Join("/sys/class/block", filepath.Base(dev), "dm/name")); title != "" {
+		p := filepath.Join("/dev/mapper", title)
 		if real, err := filepath.EvalSymlinks(p); err == nil && real == dev {
 			return p
 		}
