@@ -173,10 +173,8 @@ func (p *joinedPart) drain() error {
 			return plain(err)
 		}
 		p.out = out
-		if p.at > 0 {
-			if _, err := out.Seek(p.at, io.SeekStart); err != nil {
-				return plain(err)
-			}
+		if _, err := out.Seek(p.at, io.SeekStart); err != nil {
+			return plain(err)
 		}
 	}
 	if p.spilled != nil {

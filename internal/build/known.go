@@ -76,29 +76,22 @@ func (k *knownFiles) look(name string) (sum []byte, learn func([]byte), err erro
 }
 
 func (k *knownFiles) sum(name string) ([]byte, error) {
+	sum, learn, err := k.look(name)
+	if sum != nil || err != nil {
+		return sum, err
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, inputError{err}
 	}
 	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, inputError{err}
-	}
-	if name, err = filepath.Abs(name); err != nil {
-		return nil, err
-	}
-	if facts, ok := k.tree.get(name, fi); ok {
-		if sum, err := unhex(facts.SHA256); err == nil {
-			return sum[:], nil
-		}
-	}
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	n, err := io.Copy(h, f)
+	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	if fi.Size() >= worthKnowing {
-		k.tree.put(name, fi, moduleFacts{SHA256: hex.EncodeToString(h.Sum(nil)), Size: fi.Size()})
+	if n >= worthKnowing {
+		learn(h.Sum(nil))
 	}
 	return h.Sum(nil), nil
 }

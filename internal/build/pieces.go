@@ -67,7 +67,7 @@ func (s *pieces) close() {
 			buf = append(buf, b...)
 		}
 		s.added[i].data = nil
-		if len(s.added) > fewModules {
+		if w != nil {
 			w.Add(p.name, buf)
 		} else {
 			s.cache.Put(cache.Key{Kind: "piece", Content: p.name, Params: s.params}, buf)

@@ -44,20 +44,30 @@ func writeEntry(w io.Writer, id [32]byte, data []byte) error {
 	return err
 }
 
+// openRegular opens a file of the store, which is no link and has least bytes.
+func openRegular(path string, least int64) (*os.File, os.FileInfo, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	fi, err := f.Stat()
+	if err == nil && (!fi.Mode().IsRegular() || fi.Size() < least) {
+		err = fmt.Errorf("%s: %w: no unit", path, errDamaged)
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, fi, nil
+}
+
 // readEntry returns the data of the unit and its last use.
 func readEntry(path string, id [32]byte) ([]byte, time.Time, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	f, fi, err := openRegular(path, headerSize)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
 	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	if !fi.Mode().IsRegular() || fi.Size() < headerSize {
-		return nil, time.Time{}, fmt.Errorf("%s: %w: too short for a unit", path, errDamaged)
-	}
 	b := make([]byte, fi.Size())
 	if _, err := io.ReadFull(f, b); err != nil {
 		return nil, time.Time{}, fmt.Errorf("read %s: %w", path, err)

@@ -60,7 +60,7 @@ func openFile(path string, head []byte) (_ *File, err error) {
 	if len(head) < fileHead {
 		return nil, errDamaged
 	}
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	f, fi, err := openRegular(path, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -69,10 +69,6 @@ func openFile(path string, head []byte) (_ *File, err error) {
 			f.Close()
 		}
 	}()
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
 	size := int64(binary.LittleEndian.Uint64(head))
 	if st, ok := fi.Sys().(*syscall.Stat_t); !ok || !unwritable(fi) || int(st.Uid) != os.Geteuid() || fi.Size() != size {
 		return nil, errDamaged

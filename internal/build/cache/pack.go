@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 )
 
 // A pack holds many pieces in one unit: the modules of a kernel are 900 files
@@ -63,7 +62,7 @@ func (c *Cache) OpenPack(k Key) *Pack {
 }
 
 func openPack(path string, id [32]byte) (_ *Pack, err error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	f, fi, err := openRegular(path, packHead)
 	if err != nil {
 		return nil, err
 	}
@@ -72,13 +71,6 @@ func openPack(path string, id [32]byte) (_ *Pack, err error) {
 			f.Close()
 		}
 	}()
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !fi.Mode().IsRegular() || fi.Size() < packHead {
-		return nil, errDamaged
-	}
 	var head [packHead]byte
 	if _, err := f.ReadAt(head[:], 0); err != nil {
 		return nil, err
