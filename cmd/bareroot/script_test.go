@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -48,8 +49,22 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":    exits,
 			"jsontrip": jsonTrip,
+			"kernel":   kernel,
 		},
 	})
+}
+
+// kernel makes a file that looks like a bzImage: kernel FILE [CONTENT].
+func kernel(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: kernel FILE [CONTENT]")
+	}
+	b := make([]byte, 1024)
+	copy(b[0x202:], "HdrS")
+	b = append(b, strings.Join(args[1:], " ")...)
+	name := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(filepath.Dir(name), 0o755))
+	ts.Check(os.WriteFile(name, b, 0o644))
 }
 
 // exits runs a command and wants an exit code: exits 4 bareroot ...

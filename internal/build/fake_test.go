@@ -111,7 +111,7 @@ func sysroot(t *testing.T) (string, Options) {
 	put(tree+"modules.builtin", []byte("kernel/drivers/virtio/virtio.ko\n"))
 	put("usr/lib/modules/6.1.0-9/modules.dep", nil)
 	put("usr/lib/modules/6.1.0-11/kernel/left.over", nil)
-	put("boot/vmlinuz-6.1.0-10", []byte("kernel"))
+	put("boot/vmlinuz-6.1.0-10", fakeKernel())
 	put("usr/lib/firmware/qed/qed_1.bin", []byte("one"))
 	put("usr/lib/firmware/qed/qed_2.bin", []byte("two"))
 	put("usr/lib/firmware/helper.bin.xz", []byte("stays compressed"))
@@ -160,4 +160,11 @@ func compressLike(t *testing.T, name string, data []byte) []byte {
 		return data
 	}
 	return b.Bytes()
+}
+
+// fakeKernel is a bzImage that tells neither its version nor its architecture.
+func fakeKernel() []byte {
+	b := make([]byte, 1024)
+	copy(b[0x202:], "HdrS")
+	return b
 }

@@ -20,7 +20,7 @@ func fipscheckSum(b []byte) string {
 // TestFIPS: .hmac files come along and must fit, also that of the kernel; init
 // is told which ciphers to load.
 func TestFIPS(t *testing.T) {
-	lib, kernel := fakeELF(62, false, "", "library"), []byte("kernel")
+	lib, kernel := fakeELF(62, false, "", "library"), fakeKernel()
 	m := hmac.New(sha512.New, []byte("FIPS-FTW-RHT2009"))
 	m.Write(kernel)
 	kernelSum := fmt.Sprintf("%x", m.Sum(nil))

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"context"
 	"debug/elf"
 	"encoding/binary"
 	"os"
@@ -53,6 +54,7 @@ func TestInputErrors(t *testing.T) {
 		"depmod never ran":      {opt(func(o *Options) { o.Kver = "6.1.0-11"; o.Kernel = filepath.Join(o.Sysroot, "boot/vmlinuz-6.1.0-10") }), []string{"run depmod"}},
 		"no kernel":             {remove("boot/vmlinuz-6.1.0-10"), []string{"vmlinuz-6.1.0-10", "--kernel"}},
 		"kernel of another":     {write("boot/vmlinuz-6.1.0-10", bzImage), []string{"6.1.0-9", "6.1.0-10"}},
+		"kernel is a text":      {write("boot/vmlinuz-6.1.0-10", []byte("root:x:0:0\n")), []string{"boot/vmlinuz-6.1.0-10: it is no kernel image", "bzImage"}},
 		"no busybox":            {remove("usr/bin/busybox"), []string{"busybox-static", "--busybox"}},
 		"busybox not static":    {write("usr/bin/busybox", fakeELF(elf.EM_X86_64, true, "", appletStrings)), []string{"shared libraries", "busybox-static"}},
 		"busybox of other arch": {write("usr/bin/busybox", fakeELF(elf.EM_AARCH64, false, "", appletStrings)), []string{"arm64", "amd64"}},
@@ -115,6 +117,29 @@ func TestNoKernel(t *testing.T) {
 	o.Kver = "6.1.0-10"
 	if res, err = Dir(t.Context(), o, filepath.Join(t.TempDir(), "set"), false); err != nil || res.Manifest.Kver != "6.1.0-10" || res.Manifest.Kernel.Size == 0 {
 		t.Errorf("%+v, %v", res, err)
+	}
+}
+
+// TestNamedKernel: a kernel that is named is looked at, whatever is made.
+func TestNamedKernel(t *testing.T) {
+	for _, noKernel := range []bool{false, true} {
+		root, o := sysroot(t)
+		put(t, root, "etc/passwd", []byte("root:x:0:0\n"))
+		o.Kernel, o.NoKernel = filepath.Join(root, "etc/passwd"), noKernel
+		for name, make := range map[string]func(context.Context, Options, string, bool) (*Result, error){"ramdisk": File, "boot set": Dir} {
+			_, err := make(t.Context(), o, filepath.Join(t.TempDir(), "out"), false)
+			if !IsInputError(err) || !strings.HasPrefix(err.Error(), "read kernel: "+o.Kernel+": it is no kernel image") {
+				t.Errorf("%s, --no-kernel %v: %v", name, noKernel, err)
+			}
+		}
+	}
+	_, o := sysroot(t)
+	o.Kernel = filepath.Join(o.Sysroot, "boot/vmlinuz-6.1.0-10")
+	if res := buildDir(t, o, filepath.Join(t.TempDir(), "set")); res.Manifest.Kernel.Size == 0 {
+		t.Errorf("%+v", res.Manifest.Kernel)
+	}
+	if res, err := File(t.Context(), o, filepath.Join(t.TempDir(), "out"), false); err != nil || res.Manifest.Kernel.File != "" {
+		t.Errorf("%+v, %v", res.Manifest.Kernel, err)
 	}
 }
 

@@ -3,6 +3,8 @@ package build
 import (
 	"bufio"
 	"bytes"
+	"debug/elf"
+	"debug/pe"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -15,48 +17,115 @@ import (
 	"github.com/therootcompany/xz"
 )
 
+// errNoKernel is the error for a file that is something else.
+var errNoKernel = errors.New("it is no kernel image; known are bzImage, zImage, Image (plain, gzipped, EFI zboot), vmlinux, and EFI executables with a kernel in them (UKI)")
+
 // kernelRelease reads version and architecture out of a kernel's file, each ""
 // if it does not tell. It knows x86's bzImage (Documentation/arch/x86/boot.rst),
-// the Image of arm64 and RISC-V (Documentation/arch/arm64/booting.rst,
-// riscv/boot-image-header.rst), plain, gzipped or within an EFI zboot file.
+// the Image of arm64, RISC-V and LoongArch (Documentation/arch/arm64/booting.rst,
+// riscv/boot-image-header.rst), plain, gzipped or within an EFI zboot file,
+// vmlinux, zImage of ARM, s390's image, and the UAPI group's unified kernel
+// images. Anything else is errNoKernel.
 func kernelRelease(path string) (release, arch string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", "", err
 	}
 	defer f.Close()
-	head := make([]byte, 64<<10)
+	if release, arch, err = readKernel(f); err != nil {
+		err = fmt.Errorf("%s: %w", path, err)
+	}
+	return release, arch, err
+}
+
+func readKernel(f *os.File) (release, arch string, err error) {
+	head := make([]byte, 65<<10)
 	n, err := io.ReadFull(f, head)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return "", "", err
+		return "", "", plain(err)
 	}
 	head = head[:n]
-	if len(head) >= 0x238 && string(head[0x202:0x206]) == "HdrS" {
-		return bzImage(head)
+	has := func(at int, magic string) bool {
+		return len(head) >= at+len(magic) && string(head[at:at+len(magic)]) == magic
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return "", "", err
+		return "", "", plain(err)
 	}
-	r, err := unwrapKernel(f, head)
-	if err != nil || r == nil {
-		return "", "", err
+	switch {
+	case len(head) >= 0x238 && has(0x202, "HdrS"):
+		return bzImage(head)
+	case has(0x24, "\x18\x28\x6f\x01"):
+		return "", "arm", nil
+	case has(0x10008, "S390EP"):
+		return "", "s390x", nil
+	case has(0, "MZ") && has(4, "zimg"):
+		return zboot(f, head)
+	case has(0, "\x1f\x8b"):
+		z, err := gzip.NewReader(f)
+		if err != nil {
+			return "", "", errNoKernel
+		}
+		return image(z)
 	}
+	release, arch, err = image(f)
+	if errors.Is(err, errNoKernel) && has(0, "MZ") {
+		return unified(f)
+	}
+	return release, arch, err
+}
+
+// image reads what is not compressed.
+func image(r io.Reader) (release, arch string, err error) {
 	b := bufio.NewReaderSize(r, 1<<20)
 	start, err := b.Peek(64)
 	if err != nil {
-		return "", "", nil // shorter than any kernel
+		return "", "", errNoKernel // shorter than any kernel
 	}
 	switch string(start[0x38:0x3c]) {
 	case "ARM\x64":
 		arch = "arm64"
 	case "RSC\x05":
 		arch = "riscv64"
-	default:
-		return "", "", nil
+	case "\xcd\x23\x82\x81":
+		arch = "loong64"
 	}
-	release, err = banner(b)
-	if err != nil {
-		return "", "", fmt.Errorf("%s: %w", path, err)
+	vmlinux := arch == "" && string(start[:4]) == elf.ELFMAG
+	if vmlinux {
+		order := binary.ByteOrder(binary.LittleEndian)
+		if elf.Data(start[elf.EI_DATA]) == elf.ELFDATA2MSB {
+			order = binary.BigEndian
+		}
+		arch = archOf(elf.Machine(order.Uint16(start[18:])))
+	}
+	if arch == "" {
+		return "", "", errNoKernel
+	}
+	if release, err = banner(b); err == nil && vmlinux && release == "" {
+		return "", "", errNoKernel // another program
+	}
+	return release, arch, err
+}
+
+// unified reads an EFI executable that holds a kernel (the UAPI group's UKI).
+func unified(f *os.File) (release, arch string, err error) {
+	p, err := pe.NewFile(f)
+	if err != nil || p.Section(".linux") == nil {
+		return "", "", errNoKernel
+	}
+	switch p.Machine {
+	case pe.IMAGE_FILE_MACHINE_AMD64:
+		arch = "amd64"
+	case pe.IMAGE_FILE_MACHINE_ARM64:
+		arch = "arm64"
+	case pe.IMAGE_FILE_MACHINE_RISCV64:
+		arch = "riscv64"
+	}
+	if u := p.Section(".uname"); u != nil && u.Size < 4096 {
+		text, err := u.Data()
+		if err != nil {
+			return "", "", fmt.Errorf("read its version: %w", err)
+		}
+		release = strings.TrimRight(string(text), "\x00\n")
 	}
 	return release, arch, nil
 }
@@ -81,31 +150,35 @@ func bzImage(head []byte) (release, arch string, err error) {
 	return release, arch, nil
 }
 
-// unwrapKernel undoes the compression around an Image; nil if it is unknown.
-func unwrapKernel(f io.ReadSeeker, head []byte) (io.Reader, error) {
-	switch {
-	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
-		return gzip.NewReader(f)
-	case len(head) > 64 && string(head[:2]) == "MZ" && string(head[4:8]) == "zimg":
-		if _, err := f.Seek(int64(binary.LittleEndian.Uint32(head[8:])), io.SeekStart); err != nil {
-			return nil, err
-		}
-		payload := io.LimitReader(f, int64(binary.LittleEndian.Uint32(head[12:])))
-		switch how, _, _ := strings.Cut(string(head[24:56]), "\x00"); {
-		case how == "gzip":
-			return gzip.NewReader(payload)
-		case strings.HasPrefix(how, "zstd"):
-			z, err := zstd.NewReader(payload, zstd.WithDecoderConcurrency(1))
-			if err != nil {
-				return nil, err
-			}
-			return z, nil
-		case strings.HasPrefix(how, "xz"):
-			return xz.NewReader(payload, xz.DefaultDictMax)
-		}
-		return nil, nil
+// zboot reads the Image that an EFI zboot file holds, if its compression is one
+// that is known here.
+func zboot(f io.ReadSeeker, head []byte) (release, arch string, err error) {
+	if len(head) < 64 {
+		return "", "", errNoKernel
 	}
-	return f, nil
+	if _, err := f.Seek(int64(binary.LittleEndian.Uint32(head[8:])), io.SeekStart); err != nil {
+		return "", "", plain(err)
+	}
+	payload := io.LimitReader(f, int64(binary.LittleEndian.Uint32(head[12:])))
+	var r io.Reader
+	switch how, _, _ := strings.Cut(string(head[24:56]), "\x00"); {
+	case how == "gzip":
+		r, err = gzip.NewReader(payload)
+	case strings.HasPrefix(how, "zstd"):
+		var z *zstd.Decoder
+		if z, err = zstd.NewReader(payload, zstd.WithDecoderConcurrency(1)); err == nil {
+			defer z.Close()
+		}
+		r = z
+	case strings.HasPrefix(how, "xz"):
+		r, err = xz.NewReader(payload, xz.DefaultDictMax)
+	default:
+		return "", "", nil
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("unpack the kernel in it: %w", err)
+	}
+	return image(r)
 }
 
 // banner finds "Linux version 6.1.0-9 (" in a kernel.

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -69,9 +70,14 @@ func newRecipe(ctx context.Context, o *Options, wantKernel bool) (*recipe, error
 		return nil, err
 	}
 	r.kver = kver
-	if wantKernel {
-		if r.kernel, err = o.findKernel(dir, kver); err != nil {
+	// dracut does not look at the kernel it is told of.
+	if wantKernel || o.Kernel != "" && !o.GoOn {
+		kernel, err := o.findKernel(dir, kver)
+		if err != nil {
 			return nil, err
+		}
+		if wantKernel {
+			r.kernel = kernel
 		}
 	}
 	if o.NoKernel {
@@ -160,7 +166,7 @@ func (r *recipe) readInit(o *Options) (err error) {
 	}
 	r.arch = r.init.Arch
 	if o.kernelArch != "" && o.kernelArch != r.arch {
-		return inputError{fmt.Errorf("kernel %s is for %s, bareroot-init %s for %s; give an init for %s with --init", r.kernel, o.kernelArch, o.Init, r.arch, o.kernelArch)}
+		return inputError{fmt.Errorf("kernel %s is for %s, bareroot-init %s for %s; give an init for %s with --init", cmp.Or(r.kernel, o.Kernel), o.kernelArch, o.Init, r.arch, o.kernelArch)}
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ func TestDistributions(t *testing.T) {
 			distribution: distribution{
 				kver: "4.18.0-553.el8_10.x86_64", tree: "usr/lib/modules/4.18.0-553.el8_10.x86_64/", suffix: ".xz",
 				files: map[string]string{
-					"usr/lib/modules/4.18.0-553.el8_10.x86_64/vmlinuz": "kernel",
+					"usr/lib/modules/4.18.0-553.el8_10.x86_64/vmlinuz": string(fakeKernel()),
 					"usr/lib/modules/4.18.0-553.el8_10.x86_64/config":  "CONFIG_BLK_DEV_INITRD=y\nCONFIG_DEVTMPFS=y\nCONFIG_PROC_FS=y\nCONFIG_SYSFS=y\nCONFIG_TMPFS=y\nCONFIG_BINFMT_ELF=y\nCONFIG_RD_GZIP=y\nCONFIG_RD_XZ=y\nCONFIG_RD_LZ4=y\nCONFIG_INET=y\nCONFIG_PACKET=y\nCONFIG_MODULE_SIG=y\n# CONFIG_RD_ZSTD is not set\n",
 				},
 				index: map[string]string{"modules.builtin": "kernel/fs/squashfs/squashfs.ko\nkernel/fs/overlayfs/overlay.ko\nkernel/drivers/virtio/virtio.ko\n"},
@@ -77,7 +77,7 @@ func TestDistributions(t *testing.T) {
 			distribution: distribution{
 				kver: "6.11.4-300.fc41.x86_64", tree: "lib/modules/6.11.4-300.fc41.x86_64/", suffix: ".xz",
 				files: map[string]string{
-					"lib/modules/6.11.4-300.fc41.x86_64/vmlinuz": "kernel",
+					"lib/modules/6.11.4-300.fc41.x86_64/vmlinuz": string(fakeKernel()),
 					"lib/modules/6.11.4-300.fc41.x86_64/config":  "CONFIG_BLK_DEV_INITRD=y\nCONFIG_DEVTMPFS=y\nCONFIG_PROC_FS=y\nCONFIG_SYSFS=y\nCONFIG_TMPFS=y\nCONFIG_BINFMT_ELF=y\nCONFIG_RD_ZSTD=y\nCONFIG_RD_GZIP=y\nCONFIG_INET=y\nCONFIG_PACKET=y\n",
 				},
 				index: map[string]string{"modules.builtin": "kernel/fs/squashfs/squashfs.ko\nkernel/fs/overlayfs/overlay.ko\n"},
@@ -87,7 +87,7 @@ func TestDistributions(t *testing.T) {
 		"Ubuntu: zst, weak dependencies, aliases of what is built in": {
 			distribution: distribution{
 				kver: "6.8.0-41-generic", tree: "usr/lib/modules/6.8.0-41-generic/", suffix: ".zst",
-				files: map[string]string{"boot/vmlinuz-6.8.0-41-generic": "kernel", "boot/config-6.8.0-41-generic": "CONFIG_BLK_DEV_INITRD=y\nCONFIG_DEVTMPFS=y\nCONFIG_PROC_FS=y\nCONFIG_SYSFS=y\nCONFIG_TMPFS=y\nCONFIG_BINFMT_ELF=y\nCONFIG_RD_ZSTD=y\nCONFIG_INET=y\nCONFIG_PACKET=y\n"},
+				files: map[string]string{"boot/vmlinuz-6.8.0-41-generic": string(fakeKernel()), "boot/config-6.8.0-41-generic": "CONFIG_BLK_DEV_INITRD=y\nCONFIG_DEVTMPFS=y\nCONFIG_PROC_FS=y\nCONFIG_SYSFS=y\nCONFIG_TMPFS=y\nCONFIG_BINFMT_ELF=y\nCONFIG_RD_ZSTD=y\nCONFIG_INET=y\nCONFIG_PACKET=y\n"},
 				index: map[string]string{
 					"modules.weakdep":         "# Weak dependencies\nweakdep xfs weak\nweakdep i915 af_packet\n",
 					"modules.builtin":         "kernel/fs/ext4/ext4.ko\n",

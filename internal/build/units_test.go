@@ -2,6 +2,7 @@ package build
 
 import (
 	"bytes"
+	"debug/elf"
 	"encoding/binary"
 	"math/rand/v2"
 	"os"
@@ -243,14 +244,17 @@ func TestKernelRelease(t *testing.T) {
 		data          []byte
 		release, arch string
 	}{
-		"bzImage":      {bz, "6.1.0-9", "amd64"},
-		"arm64":        {image("ARM\x64"), "6.1.0-9-arm64", "arm64"},
-		"riscv64":      {image("RSC\x05"), "6.1.0-9-arm64", "riscv64"},
-		"arm64 gzip":   {packed, "6.1.0-9-arm64", "arm64"},
-		"arm64 zboot":  {append(zboot, packed...), "6.1.0-9-arm64", "arm64"},
-		"other":        {[]byte("kernel"), "", ""},
-		"empty":        {nil, "", ""},
-		"long, no use": {make([]byte, 2<<20), "", ""},
+		"bzImage":     {bz, "6.1.0-9", "amd64"},
+		"arm64":       {image("ARM\x64"), "6.1.0-9-arm64", "arm64"},
+		"riscv64":     {image("RSC\x05"), "6.1.0-9-arm64", "riscv64"},
+		"arm64 gzip":  {packed, "6.1.0-9-arm64", "arm64"},
+		"arm64 zboot": {append(zboot, packed...), "6.1.0-9-arm64", "arm64"},
+		"zboot, lzo":  {at(512, map[int]string{0: "MZ\x00\x00zimg", 24: "lzo\x00"}), "", ""},
+		"loong64":     {image("\xcd\x23\x82\x81"), "6.1.0-9-arm64", "loong64"},
+		"arm zImage":  {at(4096, map[int]string{0x24: "\x18\x28\x6f\x01"}), "", "arm"},
+		"s390x":       {at(70000, map[int]string{0x10008: "S390EP"}), "", "s390x"},
+		"vmlinux":     {append(fakeELF(elf.EM_X86_64, false, "", ""), "Linux version 6.1.0-9-amd64 (builder) #1\x00"...), "6.1.0-9-amd64", "amd64"},
+		"UKI":         {unifiedImage(".linux", ".uname"), "6.1.0-9-amd64", "amd64"},
 	} {
 		p := filepath.Join(t.TempDir(), "k")
 		if err := os.WriteFile(p, c.data, 0o644); err != nil {
@@ -261,6 +265,46 @@ func TestKernelRelease(t *testing.T) {
 			t.Errorf("%s: %q %q %v", name, release, arch, err)
 		}
 	}
+	for name, data := range map[string][]byte{
+		"text":                    []byte("root:x:0:0:root:/root:/bin/bash\n"),
+		"empty":                   nil,
+		"long":                    make([]byte, 2<<20),
+		"gzipped text":            compressLike(t, "x.gz", []byte("root:x:0:0")),
+		"half a gzip":             packed[:5],
+		"a program":               fakeELF(elf.EM_X86_64, false, "", "Linux version of a program"),
+		"an EFI program":          unifiedImage(".text", ".uname"),
+		"MZ only":                 append([]byte("MZ"), make([]byte, 1000)...),
+		"zboot with a text in it": append(at(512, map[int]string{0: "MZ\x00\x00zimg\x00\x02\x00\x00\x18\x00\x00\x00", 24: "gzip\x00"}), compressLike(t, "x.gz", []byte("text"))...),
+	} {
+		p := filepath.Join(t.TempDir(), "k")
+		if err := os.WriteFile(p, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if release, arch, err := kernelRelease(p); err == nil || release != "" || !strings.HasPrefix(err.Error(), p+": ") || strings.Count(err.Error(), p) != 1 {
+			t.Errorf("%s: %q %q %v", name, release, arch, err)
+		}
+	}
+}
+
+// at is a file of zeros but for some places.
+func at(size int, places map[int]string) []byte {
+	b := make([]byte, size)
+	for i, s := range places {
+		copy(b[i:], s)
+	}
+	return b
+}
+
+// unifiedImage is an EFI executable with two sections, the second a version.
+func unifiedImage(names ...string) []byte {
+	b := at(1024, map[int]string{0: "MZ", 0x3c: "\x40", 0x40: "PE\x00\x00\x64\x86\x02", 512: "6.1.0-9-amd64"})
+	for i, n := range names {
+		section := b[0x40+24+40*i:]
+		copy(section, n)
+		binary.LittleEndian.PutUint32(section[16:], 13)
+		binary.LittleEndian.PutUint32(section[20:], 512)
+	}
+	return b
 }
 
 // TestLZ4Blocks: content of more than one block, compressible or not, comes
