@@ -45,102 +45,106 @@ func TestUrgency(t *testing.T) {
 // TestOrder: what waits is loaded by urgency; nothing of the rest while disks
 // are still found; nothing at all once there is enough.
 func TestOrder(t *testing.T) {
-	m := newManager(console.NewLog(&strings.Builder{}), nil, t.TempDir(), t.TempDir())
-	m.queue = [urgencies][]string{rest: {"d"}, disks: {"a", "b"}, later: {"e"}}
-	take := func(want string) {
-		t.Helper()
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		name, level, ok := m.next()
-		if name != want || ok != (want != "") {
-			t.Errorf("next is %q, want %q", name, want)
+	synctest.Test(t, func(t *testing.T) { // in which barrier does not pass by itself
+		m := newManager(console.NewLog(&strings.Builder{}), nil, t.TempDir(), t.TempDir())
+		m.queue = [urgencies][]string{rest: {"d"}, disks: {"a", "b"}, later: {"e"}}
+		take := func(want string) {
+			t.Helper()
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			name, level, ok := m.next()
+			if name != want || ok != (want != "") {
+				t.Errorf("next is %q, want %q", name, want)
+			}
+			if ok {
+				m.loading[level]++
+			}
 		}
-		if ok {
-			m.loading[level]++
-		}
-	}
-	take("a")
-	take("b")
-	take("") // a and b are being loaded
-	m.loading = [urgencies]int{}
-	take("") // the walk is not through
-	m.walked = true
-	m.looks["sda"] = &look{}
-	take("") // a disk is looked at
-	delete(m.looks, "sda")
-	m.Enough()
-	take("")
-	m.Changed() // somebody waits
-	m.queue[disks] = []string{"c"}
-	take("c")
-	take("")
-	m.since = time.Now().Add(-barrier)
-	take("d") // c takes too long
-	m.loading = [urgencies]int{}
-	take("e")
-	take("")
-	m.queue[quick], m.virtio = []string{"virtio_blk"}, true
-	take("") // virtio's devices are being found
-	m.virtio = false
-	take("virtio_blk")
+		take("a")
+		take("b")
+		take("") // a and b are being loaded
+		m.loading = [urgencies]int{}
+		take("") // the walk is not through
+		m.walked = true
+		m.looks["sda"] = &look{}
+		take("") // a disk is looked at
+		delete(m.looks, "sda")
+		m.Enough()
+		take("")
+		m.Changed() // somebody waits
+		m.queue[disks] = []string{"c"}
+		take("c")
+		take("")
+		m.since = time.Now().Add(-barrier)
+		take("d") // c takes too long
+		m.loading = [urgencies]int{}
+		take("e")
+		take("")
+		m.queue[quick], m.virtio = []string{"virtio_blk"}, true
+		take("") // virtio's devices are being found
+		m.virtio = false
+		take("virtio_blk")
+	})
 }
 
 // TestSpared: when the device that is waited for is found, nothing is loaded in
 // the moment before the boot says that it has enough; when it is another one, all goes on.
 func TestSpared(t *testing.T) {
-	m := newManager(console.NewLog(&strings.Builder{}), nil, t.TempDir(), t.TempDir())
-	m.queue[disks] = []string{"ahci"}
-	next := func() string {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		name, level, ok := m.next()
-		if ok { // only looked at
-			m.queue[level] = append([]string{name}, m.queue[level]...)
+	synctest.Test(t, func(t *testing.T) { // in which barrier does not pass by itself
+		m := newManager(console.NewLog(&strings.Builder{}), nil, t.TempDir(), t.TempDir())
+		m.queue[disks] = []string{"ahci"}
+		next := func() string {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			name, level, ok := m.next()
+			if ok { // only looked at
+				m.queue[level] = append([]string{name}, m.queue[level]...)
+			}
+			return name
 		}
-		return name
-	}
-	appear := func(b Block) {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.note(b.Name, b, true)
-		m.notify()
-	}
-	ask := func(want bool) {
-		t.Helper()
+		appear := func(b Block) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.note(b.Name, b, true)
+			m.notify()
+		}
+		ask := func(want bool) {
+			t.Helper()
+			m.Changed()
+			if _, _, ok := m.Find("UUID=1-2"); ok != want {
+				t.Fatalf("found %v, want %v", ok, want)
+			}
+		}
+		appear(Block{Name: "vda"})
+		if got := next(); got != "ahci" {
+			t.Errorf("nobody waits for a device: %q", got)
+		}
+		ask(false)
+		if got := next(); got != "ahci" {
+			t.Errorf("nothing was found: %q", got)
+		}
+		appear(Block{Name: "vdb", UUID: "9-9"})
+		if got := next(); got != "" {
+			t.Errorf("a device that nobody has judged yet: %q", got)
+		}
+		ask(false)
+		if got := next(); got != "ahci" {
+			t.Errorf("it was another: %q", got)
+		}
+		appear(Block{Name: "vdc", UUID: "1-2"})
+		ask(true)
+		if got := next(); got != "" {
+			t.Errorf("it was the one: %q", got)
+		}
 		m.Changed()
-		if _, _, ok := m.Find("UUID=1-2"); ok != want {
-			t.Fatalf("found %v, want %v", ok, want)
+		if got := next(); got != "ahci" {
+			t.Errorf("it was not enough: %q", got)
 		}
-	}
-	appear(Block{Name: "vda"})
-	if got := next(); got != "ahci" {
-		t.Errorf("nobody waits for a device: %q", got)
-	}
-	ask(false)
-	if got := next(); got != "ahci" {
-		t.Errorf("nothing was found: %q", got)
-	}
-	appear(Block{Name: "vdb", UUID: "9-9"})
-	if got := next(); got != "" {
-		t.Errorf("a device that nobody has judged yet: %q", got)
-	}
-	ask(false)
-	if got := next(); got != "ahci" {
-		t.Errorf("it was another: %q", got)
-	}
-	appear(Block{Name: "vdc", UUID: "1-2"})
-	ask(true)
-	if got := next(); got != "" {
-		t.Errorf("it was the one: %q", got)
-	}
-	m.Changed()
-	if got := next(); got != "ahci" {
-		t.Errorf("it was not enough: %q", got)
-	}
-	m.Enough()
-	if got := next(); got != "" {
-		t.Errorf("it was enough: %q", got)
-	}
+		m.Enough()
+		if got := next(); got != "" {
+			t.Errorf("it was enough: %q", got)
+		}
+	})
 }
 
 // TestAfterUrgent: the walk begins when what is urgent is through, and rests
