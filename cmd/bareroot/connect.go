@@ -160,7 +160,7 @@ func isTerminal(w any) bool {
 }
 
 // completeTimeout bounds how long the Tab key waits for the server.
-const completeTimeout = time.Second
+const completeTimeout = 3 * time.Second
 
 // completer offers the names that the server knows, for the first argument or
 // a flag's value. It offers nothing when the server does not answer.

@@ -47,7 +47,7 @@ type Service struct {
 func Run(t *testing.T, make func(t *testing.T) Service) {
 	state := func(t *testing.T, s Service, uuid, want string) {
 		t.Helper()
-		deadline := time.Now().Add(10 * time.Second) // real services take their time
+		deadline := time.Now().Add(time.Minute) // real services take their time
 		for {
 			got, err := s.Status(t.Context(), uuid)
 			if err != nil {
