@@ -262,6 +262,7 @@ const bus = `<busconfig><type>system</type><listen>unix:path=/run/dbus/system_bu
 
 // TestHandOverOthers: what becomes of the address by what the root has.
 func TestHandOverOthers(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		needed bool
 		keeper string
@@ -311,6 +312,7 @@ func TestHandOverOthers(t *testing.T) {
 
 // TestHandOverNetworkManager does the same with NetworkManager.
 func TestHandOverNetworkManager(t *testing.T) {
+	t.Parallel()
 	for _, p := range []string{"NetworkManager", "dbus-daemon"} {
 		if _, err := exec.LookPath(p); err != nil {
 			t.Skipf("%v: install network-manager where it may manage the network, or a copy of it in PATH", err)

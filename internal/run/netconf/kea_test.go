@@ -180,6 +180,7 @@ func TestKeaRefuses(t *testing.T) {
 // ramdisk gets, whether the firmware called itself by its MAC alone (as UEFI's
 // does) or by type and MAC (iPXE).
 func TestKeepsFirmwaresAddress(t *testing.T) {
+	t.Parallel()
 	for name, id := range map[string][]option4{"MAC alone": nil, "type and MAC": {{optClient4, []byte{1, 2, 0, 0, 0, 0, 0x10}}}} {
 		for _, server := range []string{"Kea", "dnsmasq"} {
 			t.Run(name+", "+server, func(t *testing.T) {

@@ -60,7 +60,11 @@ func elsewhere(t *testing.T) bool {
 	for part := range strings.SplitSeq(t.Name(), "/") {
 		name = append(name, "^"+regexp.QuoteMeta(part)+"$")
 	}
-	c, err := netns.Start(netns.Options{Args: []string{"-test.v", "-test.timeout=5m", "-test.cpu=" + strconv.Itoa(runtime.GOMAXPROCS(0)), "-test.run=" + strings.Join(name, "/")}, Run: true, Stdout: out, Stderr: out})
+	c, err := netns.Start(netns.Options{
+		Args: []string{"-test.v", "-test.timeout=5m", "-test.cpu=" + strconv.Itoa(runtime.GOMAXPROCS(0)), "-test.run=" + strings.Join(name, "/")},
+		// A process with the race detector otherwise sleeps for a second at its end.
+		Env: []string{"GORACE=atexit_sleep_ms=0 " + os.Getenv("GORACE")}, Run: true, Stdout: out, Stderr: out,
+	})
 	if r := (*netns.Refused)(nil); errors.As(err, &r) {
 		t.Skip(r)
 	} else if err != nil {

@@ -160,6 +160,7 @@ func TestNamed(t *testing.T) {
 // TestPreferred: the NIC that netbooted, or bootdev=, is waited for though
 // another is faster; not for ever.
 func TestPreferred(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		line   string
 		change func(*Config)

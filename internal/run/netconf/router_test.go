@@ -202,6 +202,7 @@ func TestTwoRouters(t *testing.T) {
 // TestDuplicate6: duplicate address detection of the kernel's own addresses: it is
 // said whose address is used, and another method goes on.
 func TestDuplicate6(t *testing.T) {
+	t.Parallel()
 	taken := func(t *testing.T, w *wires, a string) {
 		// Another port makes the switch answer from the start: ours is announced to
 		// it up to a second after the only probe.

@@ -13,6 +13,7 @@ import (
 
 // TestIPv6 brings the network up by each method of IPv6 alone.
 func TestIPv6(t *testing.T) {
+	t.Parallel()
 	const dns = "--dhcp-option=option6:dns-server,[fd01::53]"
 	const search = "--dhcp-option=option6:domain-search,six.example"
 	for name, c := range map[string]struct {
@@ -133,6 +134,7 @@ func TestAddressInUse6(t *testing.T) {
 
 // TestSilent6: each wait of IPv6 says what it is for.
 func TestSilent6(t *testing.T) {
+	t.Parallel()
 	for line, want := range map[string]string{
 		"ip=eth0:auto6": "eth0: no router has advertised an IPv6 prefix yet",
 		"ip=eth0:dhcp6": "eth0: no answer to ",
