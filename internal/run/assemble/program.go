@@ -66,14 +66,15 @@ func (e *Engine) program(ctx context.Context, argv []string, input string) ([]st
 }
 
 func run(ctx context.Context, r Runner, log *console.Log, path string, argv, env []string, input string) ([]string, error) {
-	var lines []string
+	said := console.Lines{Max: 100}
 	log.Debugf("run %q", argv)
 	ws, err := r.Run(ctx, console.Command{Argv: append([]string{path}, argv[1:]...), Env: env, Input: input, Line: func(text string) {
 		log.Debugf("%s: %s", argv[0], text)
-		if text = strings.TrimSpace(text); text != "" && len(lines) < 100 {
-			lines = append(lines, text)
+		if text = strings.TrimSpace(text); text != "" {
+			said.Add(text)
 		}
 	}})
+	lines := said.All()
 	if err != nil {
 		return lines, err
 	}

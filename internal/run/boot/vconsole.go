@@ -117,8 +117,8 @@ func (b *Boot) setVconsole(ctx context.Context) {
 			b.log.Debugf("%s is not in this ramdisk", name)
 			continue
 		}
-		var said []string
-		ws, err := b.reaper.Run(ctx, console.Command{Argv: c, Line: func(s string) { said = append(said, s) }})
+		said := console.Lines{Max: 5}
+		ws, err := b.reaper.Run(ctx, console.Command{Argv: c, Line: said.Add})
 		switch {
 		case err != nil:
 			b.log.Warnf("%v", err)
@@ -127,7 +127,7 @@ func (b *Boot) setVconsole(ctx context.Context) {
 			if name == "setfont" && !b.line.Has("rd.vconsole.font") {
 				say = b.log.Debugf // the text mode of a server's screen takes no font, and nobody asked for one
 			}
-			say("%s: %s (%s)", strings.Join(c, " "), strings.Join(said, "; "), console.ExitText(ws))
+			say("%s: %s (%s)", strings.Join(c, " "), strings.Join(said.All(), "; "), console.ExitText(ws))
 		default:
 			b.log.Infof("%s: %s", name, strings.Join(c[1:], " "))
 		}

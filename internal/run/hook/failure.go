@@ -3,9 +3,7 @@ package hook
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 )
 
 // Error is a hook that failed.
@@ -45,23 +43,3 @@ func (e *Error) Try() []string {
 // said is how many last lines of a hook that failed are shown with the
 // failure.
 const said = 5
-
-// lines keeps the last few.
-type lines struct {
-	mu   sync.Mutex
-	text []string
-}
-
-func (l *lines) add(s string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.text = append(l.text, s); len(l.text) > said {
-		l.text = l.text[1:]
-	}
-}
-
-func (l *lines) get() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Clone(l.text)
-}

@@ -133,9 +133,9 @@ func (h *Hooks) one(ctx context.Context, path string, c Call) error {
 	defer slow.Stop()
 	h.Log.Debugf("hook %s: start, arguments %q", path, c.Args)
 	start := time.Now()
-	var last lines
+	last := console.Lines{Max: said}
 	ws, err := h.Run.Run(ctx, console.Command{Argv: append(argv, c.Args...), Env: env, Line: func(s string) {
-		last.add(s)
+		last.Add(s)
 		if c.Silent {
 			h.Log.Debugf("%s: %s", filepath.Base(path), s)
 		} else {
@@ -156,6 +156,6 @@ func (h *Hooks) one(ctx context.Context, path string, c Call) error {
 	default:
 		return nil
 	}
-	fail.Said = last.get()
+	fail.Said = last.All()
 	return fail
 }
