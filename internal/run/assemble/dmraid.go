@@ -31,11 +31,9 @@ func (m *dmraid) disks(v View) (ids []string, mine, others bool) {
 			continue
 		}
 		ids = append(ids, b.Name)
-		switch {
-		case b.FS == "isw_raid_member" && m.md.has && !m.md.off && m.md.imsm, b.FS == "ddf_raid_member" && m.md.has && !m.md.off && m.md.ddf:
-			others = true
-		case b.FS == "isw_raid_member", b.FS == "ddf_raid_member":
-			mine = true
+		if firmware(b) {
+			others = others || m.md.has && m.md.takes(b)
+			mine = mine || !m.md.has || !m.md.takes(b)
 		}
 	}
 	return ids, mine, others

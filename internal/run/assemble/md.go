@@ -53,21 +53,32 @@ func hasArrays(conf string) bool {
 	return false
 }
 
-// wants says whether a member is to be used.
-func (m *md) wants(v View, b *device.Block) bool {
+// firmware says whether a device is a member of an array of the firmware's.
+func firmware(b *device.Block) bool { return b.FS == "isw_raid_member" || b.FS == "ddf_raid_member" }
+
+// takes says whether the words leave members of b's kind to mdadm.
+func (m *md) takes(b *device.Block) bool {
 	switch b.FS {
 	case "linux_raid_member":
-		if len(m.uuids) > 0 {
-			return !m.off && slices.Contains(m.uuids, digits(b.On.UUID))
-		}
-		return m.unnamed(v)
+		return !m.off
 	case "isw_raid_member":
-		// Which arrays its metadata holds only mdadm can tell: a name stands for all.
-		return m.imsm && !m.off && (len(m.uuids) > 0 || m.unnamed(v))
+		return !m.off && m.imsm
 	case "ddf_raid_member":
-		return m.ddf && !m.off && (len(m.uuids) > 0 || m.unnamed(v))
+		return !m.off && m.ddf
 	}
 	return false
+}
+
+// wants says whether a member is to be used.
+func (m *md) wants(v View, b *device.Block) bool {
+	switch {
+	case !m.takes(b):
+		return false
+	case len(m.uuids) == 0:
+		return m.unnamed(v)
+	}
+	// Which arrays firmware's metadata holds only mdadm can tell: a name stands for all.
+	return firmware(b) || slices.Contains(m.uuids, digits(b.On.UUID))
 }
 
 func (m *md) Plan(v View) []Step {
@@ -127,12 +138,12 @@ func (m *md) Missing(v View) []string {
 	if m.off {
 		return nil
 	}
-	firmware := slices.ContainsFunc(v.Blocks, func(b *device.Block) bool { return b.FS == "isw_raid_member" || b.FS == "ddf_raid_member" })
+	foreign := slices.ContainsFunc(v.Blocks, firmware)
 	for _, u := range m.uuids {
 		got := members(v, u)
 		if len(got) == 0 {
 			// It may be one of firmware's arrays, which have no mark of ours.
-			if firmware && slices.ContainsFunc(v.Arrays, func(a device.Array) bool { return a.External && a.Up() }) {
+			if foreign && slices.ContainsFunc(v.Arrays, func(a device.Array) bool { return a.External && a.Up() }) {
 				continue
 			}
 			out = append(out, fmt.Sprintf("array %s (rd.md.uuid): no member seen", u))
@@ -169,7 +180,7 @@ func (m *md) Left(v View) []string {
 			out = append(out, fmt.Sprintf("%s is a member of an array, but %s", b.Name, lacks("mdadm", "mdraid")))
 		case m.off:
 			out = append(out, fmt.Sprintf("%s is a member of an array, but rd.md=0", b.Name))
-		case b.FS == "isw_raid_member" && !m.imsm, b.FS == "ddf_raid_member" && !m.ddf:
+		case !m.takes(b):
 			out = append(out, fmt.Sprintf("%s is a member of an array of the firmware, which rd.md.imsm=0 or rd.md.ddf=0 leaves alone", b.Name))
 		case !m.wants(v, b) && len(m.uuids) > 0:
 			out = append(out, fmt.Sprintf("%s is a member of array %s, which rd.md.uuid does not name", b.Name, b.On.UUID))
