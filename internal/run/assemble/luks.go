@@ -84,7 +84,7 @@ func newLUKS(c Config) Assembler {
 		i := slices.IndexFunc(m.words, func(w luksWord) bool { return w.uuid != "" && strings.HasPrefix(d.uuid, w.uuid) })
 		if i < 0 {
 			i = len(m.words)
-			m.words = append(m.words, luksWord{word: "rd.luks.data=" + dashed(d.uuid) + "=" + d.value})
+			m.words = append(m.words, luksWord{word: "rd.luks.data=" + device.Dashed(d.uuid) + "=" + d.value})
 		}
 		m.words[i].uuid, m.words[i].data = d.uuid, d.value
 	}
@@ -96,11 +96,6 @@ func newLUKS(c Config) Assembler {
 		}
 	}
 	return m
-}
-
-// dashed is the usual spelling of a UUID's digits.
-func dashed(digits string) string {
-	return digits[:8] + "-" + digits[8:12] + "-" + digits[12:16] + "-" + digits[16:20] + "-" + digits[20:]
 }
 
 // names says whether a line of the table names b: by its device, which must
@@ -146,7 +141,7 @@ func (m *luks) pick(v View, b *device.Block) (t target, ok bool) {
 			continue
 		}
 		if w.data != "" {
-			t = target{name: "luks-" + dashed(w.uuid), uuid: w.uuid, apart: true}
+			t = target{name: "luks-" + device.Dashed(w.uuid), uuid: w.uuid, apart: true}
 		}
 		if w.name != "" {
 			t.name = w.name

@@ -251,5 +251,10 @@ func uuidText(b []byte) string {
 	if strings.Trim(h, "0") == "" {
 		return ""
 	}
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+	return Dashed(h)
+}
+
+// Dashed is the usual spelling of a UUID's 32 digits.
+func Dashed(digits string) string {
+	return digits[:8] + "-" + digits[8:12] + "-" + digits[12:16] + "-" + digits[16:20] + "-" + digits[20:]
 }
