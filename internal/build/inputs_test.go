@@ -202,8 +202,6 @@ func TestWithin(t *testing.T) {
 	}
 }
 
-// TestAppletsOfRealBusybox holds the table in the program against what the
-// program says.
 // TestHiddenApplets: a name is gone from the table, wherever it is not a name it
 // stays, and nothing else changes.
 func TestHiddenApplets(t *testing.T) {
@@ -215,6 +213,8 @@ func TestHiddenApplets(t *testing.T) {
 	}
 }
 
+// TestAppletsOfRealBusybox holds the table in the program against what the
+// program says.
 func TestAppletsOfRealBusybox(t *testing.T) {
 	name, err := exec.LookPath("busybox")
 	if err != nil {
