@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -174,23 +173,6 @@ func listFeatures(w io.Writer) error {
 	}
 	t.write(w, "")
 	return nil
-}
-
-// explainBuild prints what a build would put in.
-func explainBuild(ctx context.Context, e *env, o build.Options, asJSON bool) error {
-	files, notices, err := build.Explain(ctx, o)
-	if err != nil {
-		return err
-	}
-	notices = append(notices, lineNotices(&o)...)
-	return show(e, asJSON, map[string]any{"files": files, "notices": list(notices)}, func(w io.Writer) {
-		for _, f := range files {
-			writeWhy(w, f)
-		}
-		for _, n := range notices {
-			fmt.Fprintf(w, "notice: %s\n", n)
-		}
-	})
 }
 
 // completeBuild fills in what comes from this process: our own programs, the
