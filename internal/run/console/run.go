@@ -39,40 +39,25 @@ func (r *Reaper) Run(ctx context.Context, c Command) (syscall.WaitStatus, error)
 	if err := ctx.Err(); err != nil {
 		return 0, fmt.Errorf("run %s: %w", c.Argv[0], err)
 	}
-	in, feed, err := os.Pipe()
-	if err != nil {
-		return 0, fmt.Errorf("run %s: %w", c.Argv[0], err)
-	}
-	out, write, err := os.Pipe()
-	if err != nil {
-		in.Close()
-		feed.Close()
-		return 0, fmt.Errorf("run %s: %w", c.Argv[0], err)
+	var p pipes
+	in, feed := p.pipe()
+	out, write := p.pipe()
+	give, finish := output(c.Output, &p, write)
+	defer finish()
+	if p.err != nil {
+		return 0, p.fail(fmt.Errorf("run %s: %w", c.Argv[0], p.err))
 	}
 	env := c.Env
 	if env == nil {
 		env = Environment()
 	}
-	give, finish, err := output(c.Output, write)
-	if err != nil {
-		in.Close()
-		feed.Close()
-		out.Close()
-		write.Close()
-		return 0, fmt.Errorf("run %s: %w", c.Argv[0], err)
-	}
-	defer finish()
 	pid, done, err := r.start(c.Argv, env, &syscall.SysProcAttr{Setsid: true}, in, give, write)
+	if err != nil {
+		return 0, p.fail(err)
+	}
 	in.Close()
 	write.Close()
-	if give != write {
-		give.Close()
-	}
-	if err != nil {
-		feed.Close()
-		out.Close()
-		return 0, err
-	}
+	give.Close()
 	read := r.follow(out, c.Line)
 	go func() { // ends with the program, which holds the other end
 		_, _ = io.WriteString(feed, c.Input)
@@ -96,13 +81,13 @@ func (r *Reaper) Run(ctx context.Context, c Command) (syscall.WaitStatus, error)
 
 // output is what a program has as standard output: shared, or a pipe to w.
 // finish ends the reading of it.
-func output(w io.Writer, shared *os.File) (give *os.File, finish func(), err error) {
+func output(w io.Writer, p *pipes, shared *os.File) (give *os.File, finish func()) {
 	if w == nil {
-		return shared, func() {}, nil
+		return shared, func() {}
 	}
-	take, give, err := os.Pipe()
-	if err != nil {
-		return nil, nil, err
+	take, give := p.pipe()
+	if take == nil {
+		return nil, func() {}
 	}
 	read := make(chan struct{})
 	go func() {
@@ -113,7 +98,32 @@ func output(w io.Writer, shared *os.File) (give *os.File, finish func(), err err
 		lastWords(take, read)
 		take.Close()
 		<-read
-	}, nil
+	}
+}
+
+// pipes are those of a program that is being started.
+type pipes struct {
+	ends []*os.File
+	err  error // the first that could not be made
+}
+
+func (p *pipes) pipe() (read, write *os.File) {
+	if p.err != nil {
+		return nil, nil
+	}
+	if read, write, p.err = os.Pipe(); p.err != nil {
+		return nil, nil
+	}
+	p.ends = append(p.ends, read, write)
+	return read, write
+}
+
+// fail closes all that there are.
+func (p *pipes) fail(err error) error {
+	for _, f := range p.ends {
+		f.Close()
+	}
+	return err
 }
 
 // words is the reading end of a pipe. Its deadline is the end of the program,

@@ -20,37 +20,16 @@ type Talk struct {
 // Talk starts argv in a session of its own. line gets each line of its standard
 // error, from one goroutine.
 func (r *Reaper) Talk(argv []string, line func(text string)) (*Talk, error) {
-	var ends []*os.File
-	pipe := func() (read, write *os.File, err error) {
-		if read, write, err = os.Pipe(); err == nil {
-			ends = append(ends, read, write)
-		}
-		return read, write, err
-	}
-	fail := func(err error) (*Talk, error) {
-		for _, f := range ends {
-			f.Close()
-		}
-		return nil, fmt.Errorf("start %s: %w", argv[0], err)
-	}
-	in, tell, err := pipe()
-	if err != nil {
-		return fail(err)
-	}
-	hear, out, err := pipe()
-	if err != nil {
-		return fail(err)
-	}
-	said, errs, err := pipe()
-	if err != nil {
-		return fail(err)
+	var p pipes
+	in, tell := p.pipe()
+	hear, out := p.pipe()
+	said, errs := p.pipe()
+	if p.err != nil {
+		return nil, p.fail(fmt.Errorf("start %s: %w", argv[0], p.err))
 	}
 	pid, done, err := r.start(argv, Environment(), &syscall.SysProcAttr{Setsid: true}, in, out, errs)
 	if err != nil {
-		for _, f := range ends {
-			f.Close()
-		}
-		return nil, err
+		return nil, p.fail(err)
 	}
 	in.Close()
 	out.Close()
