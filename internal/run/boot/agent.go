@@ -40,7 +40,7 @@ const settleLimit = 30 * time.Second
 // runAgent starts bareroot-agent and does what it leaves behind. It returns
 // without an error when the boot goes on to a root.
 func (b *Boot) runAgent(ctx context.Context) error {
-	if err := b.readyAgent(); err != nil {
+	if err := b.readyAgent(ctx); err != nil {
 		return fmt.Errorf("role %s: %w", b.role(), err)
 	}
 	// An inventory taken before the disks' drivers are loaded would lack disks.

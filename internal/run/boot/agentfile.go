@@ -29,7 +29,7 @@ func hasAgent() bool {
 
 // readyAgent unpacks the agent, unless it is. It is compressed by itself because
 // most boots do not need it.
-func (b *Boot) readyAgent() error {
+func (b *Boot) readyAgent(ctx context.Context) error {
 	b.unpacking.Lock()
 	defer b.unpacking.Unlock()
 	if _, err := os.Stat(rdconf.AgentPath); err == nil {
@@ -39,7 +39,7 @@ func (b *Boot) readyAgent() error {
 		return errNoAgent
 	}
 	start := time.Now()
-	if err := unpack(rdconf.AgentPacked, rdconf.AgentPath); err != nil {
+	if err := unpack(ctx, rdconf.AgentPacked, rdconf.AgentPath); err != nil {
 		return fmt.Errorf("unpack bareroot-agent: %w", err)
 	}
 	_ = os.Remove(rdconf.AgentPacked) // it is memory
@@ -50,14 +50,26 @@ func (b *Boot) readyAgent() error {
 // readyAgentSoon unpacks the agent while something else is waited for, if that
 // takes no time from it. What goes wrong is said by who needs it.
 func (b *Boot) readyAgentSoon() {
-	if hasAgent() && runtime.NumCPU() > 1 {
-		go func() { _ = b.readyAgent() }() // ends by itself; who needs the agent waits for it
+	if b.readying != nil || !hasAgent() || runtime.NumCPU() == 1 {
+		return
+	}
+	ctx, cancel := context.WithCancel(b.life)
+	done := make(chan struct{})
+	b.readying = func() { cancel(); <-done }
+	go func() { defer close(done); _ = b.readyAgent(ctx) }()
+}
+
+// stopReadying ends that, if it still goes on: nobody waits for it any more.
+func (b *Boot) stopReadying() {
+	if b.readying != nil {
+		b.readying()
+		b.readying = nil
 	}
 }
 
 // unpack makes a program of a zstd file, whole or not at all. zstd's checksum
 // says that it is what was packed.
-func unpack(from, to string) (err error) {
+func unpack(ctx context.Context, from, to string) (err error) {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
@@ -73,7 +85,7 @@ func unpack(from, to string) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(out, d)
+	_, err = io.Copy(out, until{ctx, d})
 	if err = errors.Join(err, out.Close()); err == nil {
 		err = os.Rename(tmp, to)
 	}
@@ -83,12 +95,25 @@ func unpack(from, to string) (err error) {
 	return err
 }
 
+// until reads from r for as long as its context lasts.
+type until struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u until) Read(b []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.r.Read(b)
+}
+
 // newCourier is an agent that runs errands, started when there is one.
 func (b *Boot) newCourier() *errand.Sender {
 	crash := &restarts{max: 5, within: time.Minute}
 	return &errand.Sender{
-		Start: func(context.Context) (errand.Process, error) {
-			if err := b.readyAgent(); err != nil {
+		Start: func(ctx context.Context) (errand.Process, error) {
+			if err := b.readyAgent(ctx); err != nil {
 				return nil, err
 			}
 			return b.reaper.Talk([]string{rdconf.AgentPath, errand.Flag}, func(s string) { b.log.Warnf("agent: %s", s) })

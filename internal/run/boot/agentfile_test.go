@@ -37,7 +37,7 @@ func TestUnpack(t *testing.T) {
 		if err := os.WriteFile(from, c.packed, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		err := unpack(from, to)
+		err := unpack(t.Context(), from, to)
 		b, rerr := os.ReadFile(to)
 		if (err == nil) != c.ok || c.ok && (rerr != nil || string(b) != string(program)) || !c.ok && !errors.Is(rerr, os.ErrNotExist) {
 			t.Errorf("%s: %v, %d bytes, %v", name, err, len(b), rerr)
@@ -50,7 +50,19 @@ func TestUnpack(t *testing.T) {
 			t.Errorf("%s: %s", name, d)
 		}
 	}
-	if err := unpack("/nonexistent", filepath.Join(t.TempDir(), "x")); !errors.Is(err, os.ErrNotExist) {
+	from, to := filepath.Join(t.TempDir(), "agent.zst"), filepath.Join(t.TempDir(), "agent")
+	if err := os.WriteFile(from, whole, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := unpack(ctx, from, to); !errors.Is(err, context.Canceled) {
+		t.Errorf("nobody wants it any more: %v", err)
+	}
+	if left, _ := os.ReadDir(filepath.Dir(to)); len(left) > 0 {
+		t.Errorf("half of it is left: %v", left)
+	}
+	if err := unpack(t.Context(), "/nonexistent", filepath.Join(t.TempDir(), "x")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("nothing to unpack: %v", err)
 	}
 }

@@ -67,6 +67,7 @@ type Boot struct {
 	fips    *fips.Checks
 
 	unpacking sync.Mutex // of the agent
+	readying  func()     // ends the unpacking of it in advance; nil: none goes on
 }
 
 // Main runs as PID 1. It does not return: the kernel panics when PID 1 ends.

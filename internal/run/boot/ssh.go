@@ -56,7 +56,7 @@ func (b *Boot) startSSH() {
 	b.ssh = func() { cancel(); <-done }
 	go func() {
 		defer close(done)
-		if err := b.readyAgent(); err != nil {
+		if err := b.readyAgent(ctx); err != nil {
 			b.log.Warnf("rd.ssh: %v", err)
 			return
 		}

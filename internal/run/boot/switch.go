@@ -53,6 +53,7 @@ func (b *Boot) stageCleanup(ctx context.Context) error {
 		return err
 	}
 	b.armWatchdog(ctx)
+	b.stopReadying()
 	// Without it the root runs well and only goes down less tidily.
 	if err := b.keepForShutdown(); err != nil {
 		b.log.Warnf("%v", err)
