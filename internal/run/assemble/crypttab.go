@@ -96,6 +96,9 @@ func seconds(v string) (int, error) {
 	return int(d.Round(time.Second).Seconds()), nil
 }
 
+// yes reads the value of an option that by its name alone is set.
+func yes(v string) bool { return v != "no" && v != "false" && v != "0" }
+
 // plainArgs are options that only plain devices have, and the argument each is.
 var plainArgs = map[string]string{"cipher": "--cipher", "size": "--key-size", "hash": "--hash", "offset": "--offset", "skip": "--skip", "sector-size": "--sector-size"}
 
@@ -166,9 +169,9 @@ func readOptions(opts []string) cryptOptions {
 		case "swap", "tmp":
 			o.NotHere = true
 		case "headless":
-			o.NoAsk = v != "no" && v != "false" && v != "0"
+			o.NoAsk = yes(v)
 		case "try-empty-password":
-			o.Empty = v != "no" && v != "false" && v != "0"
+			o.Empty = yes(v)
 		default:
 			if !slices.Contains(ignored, k) {
 				o.Unknown = append(o.Unknown, opt)

@@ -32,8 +32,8 @@ func (m *dmraid) disks(v View) (ids []string, mine, others bool) {
 		}
 		ids = append(ids, b.Name)
 		if firmware(b) {
-			others = others || m.md.has && m.md.takes(b)
-			mine = mine || !m.md.has || !m.md.takes(b)
+			theirs := m.md.has && m.md.takes(b)
+			others, mine = others || theirs, mine || !theirs
 		}
 	}
 	return ids, mine, others
