@@ -163,7 +163,7 @@ func TestBootLoop(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.order(t, v, api.OrderRequest{Kind: api.KindReboot})
-	m := s.wait(t, v, "it to be parked", 8*time.Minute, func(m *api.Machine) bool { return m.Approval == api.ApprovalHeld })
+	m := s.wait(t, v, "it to be parked", 12*time.Minute, func(m *api.Machine) bool { return m.Approval == api.ApprovalHeld })
 	if len(m.Warnings) == 0 {
 		t.Errorf("a parked machine without a reason: %+v", m)
 	}

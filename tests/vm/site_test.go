@@ -213,7 +213,7 @@ func (s *site) serve(ctx context.Context) error {
 	s.mu.Lock()
 	s.server, s.ended, s.client = cmd, ended, c
 	s.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -150,7 +151,7 @@ func TestMany(t *testing.T) {
 	errs := make(chan error, n)
 	for i := range n {
 		go func() {
-			p, _, err := m.Wait(t.Context(), fmt.Sprintf("LABEL=label%04d", i), 5*leaveBound)
+			p, _, err := m.Wait(t.Context(), fmt.Sprintf("LABEL=label%04d", i), 2*time.Minute)
 			if want := fmt.Sprintf("sd%04d", i); err == nil && filepath.Base(p) != want {
 				err = fmt.Errorf("%s is not %s", p, want)
 			}

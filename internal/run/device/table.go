@@ -292,6 +292,9 @@ func (m *Manager) Wait(ctx context.Context, form string, limit time.Duration) (s
 		case <-remind.C:
 			m.Log.Infof("waiting for %s: disks seen so far: %s", form, m.Seen())
 		case <-end.C:
+			if p, b, ok := m.Find(form); ok { // it came in this very moment, or this program had to stand still
+				return p, b, nil
+			}
 			return "", Block{}, fmt.Errorf("no device %s within %s; disks seen: %s", form, limit, m.Seen())
 		case <-ctx.Done():
 			return "", Block{}, ctx.Err()

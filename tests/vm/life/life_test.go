@@ -111,7 +111,7 @@ exit 0
 func TestEmergency(t *testing.T) {
 	t.Parallel()
 	disk := vmtest.MarkerRoot(t, 64<<20, "cat /run/initramfs/rdsosreport.txt", "mkfs.ext4", "-q", "-F", "-L", "right")
-	spec := vmtest.Direct(t, vmtest.Ramdisk(t), "root=LABEL=wrong rd.retry=5 cifspass=geheim console=tty0 console=ttyS0,115200", qemu.Disk{Path: disk})
+	spec := vmtest.Direct(t, vmtest.Ramdisk(t), "root=LABEL=wrong rd.retry=15 cifspass=geheim console=tty0 console=ttyS0,115200", qemu.Disk{Path: disk})
 	v := vmtest.Boot(t, spec)
 	v.Expect(`This boot stopped in stage initqueue. What failed:`, boundBoot)
 	v.Expect(`LABEL=wrong.* seen: .*LABEL=right`, boundStep)
@@ -123,9 +123,10 @@ func TestEmergency(t *testing.T) {
 	v.Expect(`/dev/vda.*right`, boundStep)
 	v.Expect(prompt, boundStep)
 	run(t, v, "echo root=LABEL=right >/run/initramfs/cmdline.d/fix.conf")
-	// The screen has it, too, and a shell of its own, whose end goes on as well.
-	v.Send("cat /dev/vcs1; echo; echo screen-$((1+1))\n")
-	onScreen := v.Expect(`(?s)cat /dev/vcs1(.*)screen-2`, boundStep)[1]
+	// The screen has it, too, and a shell of its own, which may come later, and
+	// whose end goes on as well.
+	v.Send("for i in $(seq 60); do grep -q 'bareroot:/# ' /dev/vcs1 && break; sleep 1; done; cat /dev/vcs1; echo; echo screen-$((1+1))\n")
+	onScreen := v.Expect(`(?s)cat /dev/vcs1;(.*)screen-2`, 2*boundStep)[1]
 	for _, want := range []string{"bareroot: FAILED: stage initqueue", "This boot stopped in stage initqueue", "bareroot:/# "} {
 		if !strings.Contains(onScreen, want) {
 			t.Errorf("the screen lacks %q:\n%s", want, onScreen)

@@ -85,8 +85,8 @@ func TestUsr(t *testing.T) {
 // what was seen, and what could be made of it.
 func TestNever(t *testing.T) {
 	disk := extRoot(t, "other", nil)
-	v := start(t, "root=LABEL=nowhere rd.lvm.lv=vg/lv rd.retry=5"+off, qemu.Disk{Path: disk})
-	v.Expect(`FAILED: stage initqueue: .*not there within 5s: volume vg/lv \(rd.lvm.lv\): no physical volume seen; devices seen: .*vda \(ext4 LABEL=other\)`, boot)
+	v := start(t, "root=LABEL=nowhere rd.lvm.lv=vg/lv rd.retry=15"+off, qemu.Disk{Path: disk})
+	v.Expect(`FAILED: stage initqueue: .*not there within 15s: volume vg/lv \(rd.lvm.lv\): no physical volume seen; devices seen: .*vda \(ext4 LABEL=other\)`, boot)
 	v.WaitPowerOff(time.Minute)
 }
 
