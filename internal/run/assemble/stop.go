@@ -92,7 +92,10 @@ func stop(ctx context.Context, root string, do stopper) error {
 				if inUse(d) {
 					continue
 				}
-				err = do.loop("/dev/" + name)
+				// One that is mounted takes this for later, and says nothing.
+				if err = do.loop("/dev/" + name); err == nil && read(name, "loop/backing_file") != "" {
+					continue
+				}
 			default:
 				continue
 			}
