@@ -98,7 +98,7 @@ func (o *opener) byScript(ctx context.Context) error {
 	defer cancel()
 	var before []byte
 	for n := 0; ; n++ {
-		var key bytes.Buffer
+		var key keyBuffer
 		env := append(append(console.Environment(), o.u.Env...), "CRYPTTAB_TRIED="+strconv.Itoa(n))
 		ws, err := o.Runner.Run(ctx, console.Command{Argv: []string{path, o.u.ScriptArg}, Env: env, Output: &key, Line: func(text string) {
 			o.Log.Infof("%s: %s", filepath.Base(path), text)
@@ -108,18 +108,36 @@ func (o *opener) byScript(ctx context.Context) error {
 			return err
 		case !ws.Exited() || ws.ExitStatus() != 0:
 			return errors.New(console.ExitText(ws))
-		case key.Len() == 0:
+		case key.more:
+			return fmt.Errorf("it gave more than %d bytes", maxKey)
+		case len(key.text) == 0:
 			return errors.New("it gave no key")
-		case n > 0 && bytes.Equal(before, key.Bytes()), o.u.Tries > 0 && n >= o.u.Tries:
+		case n > 0 && bytes.Equal(before, key.text), o.u.Tries > 0 && n >= o.u.Tries:
 			return errors.New("the key that it gives does not fit")
 		}
-		err = o.pass(ctx, key.String())
+		err = o.pass(ctx, string(key.text))
 		var x *exit
 		if err == nil || !errors.As(err, &x) || x.code != wrongKey {
 			return err
 		}
-		before = key.Bytes()
+		before = key.text
 	}
+}
+
+// maxKey is what cryptsetup reads of a key at the most.
+const maxKey = 8 << 20
+
+// keyBuffer takes a key, and no more of a script that does not end.
+type keyBuffer struct {
+	text []byte
+	more bool // there was more than it holds
+}
+
+func (k *keyBuffer) Write(b []byte) (int, error) {
+	fits := b[:min(len(b), maxKey-len(k.text))]
+	k.more = k.more || len(fits) < len(b)
+	k.text = append(k.text, fits...)
+	return len(b), nil
 }
 
 // await waits for a device that holds a key.

@@ -30,6 +30,8 @@ func TestKeyScript(t *testing.T) {
 		"the same again":      {keys: []string{"a", "a", "b"}, right: "b", want: "nobody to ask", ran: 2},
 		"nothing":             {keys: []string{""}, right: "x", want: "nobody to ask", ran: 1},
 		"always another":      {keys: []string{"a", "b", "c", "d"}, right: "d", want: "nobody to ask", ran: 4},
+		"no end":              {keys: []string{strings.Repeat("a", maxKey+1)}, right: strings.Repeat("a", maxKey), want: "nobody to ask", ran: 1},
+		"as much as can be":   {keys: []string{strings.Repeat("a", maxKey)}, right: strings.Repeat("a", maxKey), ran: 1},
 		"a person after that": {keys: []string{"a", "a"}, right: "typed", asked: true, ran: 2},
 	} {
 		b := &bench{answers: []string{"typed"}}
