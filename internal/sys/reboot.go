@@ -57,7 +57,7 @@ func unmountAll() {
 	var targets []string
 	for _, line := range strings.Split(string(b), "\n") {
 		if f := strings.Fields(line); len(f) > 2 && (strings.HasPrefix(f[0], "/dev/") || f[2] == "overlay") {
-			targets = append(targets, f[1])
+			targets = append(targets, Unescape(f[1]))
 		}
 	}
 	sort.Sort(sort.Reverse(sort.StringSlice(targets)))
