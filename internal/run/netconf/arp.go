@@ -40,9 +40,12 @@ func inUse(ctx context.Context, ifname string, index int, mac net.HardwareAddr, 
 		for {
 			n, err := s.read(buf)
 			if errors.Is(err, os.ErrDeadlineExceeded) {
-				break
-			}
-			if err != nil {
+				// A busy machine may come to read only now what came in time.
+				var more bool
+				if n, more = s.waiting(buf); !more {
+					break
+				}
+			} else if err != nil {
 				return ""
 			}
 			if who, ok := arpClaims(buf[:n], mac, a); ok {

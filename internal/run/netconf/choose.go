@@ -152,6 +152,7 @@ func (n *nic) giveWay(to string) {
 func (n *nic) letGo() {
 	n.cancel()
 	n.m.mu.Lock()
+	n.over = true
 	link, addrs := n.link, []netip.Prefix(nil)
 	for _, l := range n.leases {
 		addrs = append(addrs, l.Address)

@@ -147,9 +147,11 @@ func (c *client4) decline(l *Lease) {
 	}
 }
 
-// fromServer says whether a message is a server's last word: of the one asked, if it is known.
+// fromServer says whether a message is a server's last word: of the one asked, if it is
+// known. One that acknowledges no address has said nothing: asking it again at once
+// would go on for ever.
 func fromServer(r message4, id netip.Addr) bool {
-	return (r.kind() == ack4 || r.kind() == nak4) && (!id.IsValid() || !r.server().IsValid() || r.server() == id)
+	return (r.kind() == ack4 && usable(r.yours) || r.kind() == nak4) && (!id.IsValid() || !r.server().IsValid() || r.server() == id)
 }
 
 func (c *client4) accept(r *message4) (*Lease, error) {

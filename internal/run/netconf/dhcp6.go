@@ -154,20 +154,25 @@ func (c *client6) renewed(ctx context.Context, l *lease6) (*lease6, error) {
 		if !time.Now().Before(until) {
 			kind, until, opts = rebind6, end, opts[1:]
 		}
-		r, err := c.exchange(ctx, c.message(kind, opts...), start, min(jitter(wait), time.Until(until)), func(r message6) bool { return r.kind == reply6 })
-		if err != nil {
+		var next *lease6
+		var refused error
+		r, err := c.exchange(ctx, c.message(kind, opts...), start, min(jitter(wait), time.Until(until)), func(r message6) bool {
+			if r.kind != reply6 {
+				return false
+			}
+			// What says nothing of the address is no answer: it is waited on.
+			next, refused = leaseOf6(r, c.iaid, time.Now())
+			return errors.Is(refused, errNAK) || refused == nil && next.Address == l.Address
+		})
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if r == nil {
-			continue
-		}
-		next, err := leaseOf6(r.message6, c.iaid, time.Now())
-		if err == nil && next.Address == l.Address {
+		case r == nil:
+		case refused != nil:
+			return nil, refused
+		default:
 			next.Server = r.from
 			return next, nil
-		}
-		if err != nil && errors.Is(err, errNAK) {
-			return nil, err
 		}
 	}
 	return nil, fmt.Errorf("no server renewed %s", l.Address.Addr())

@@ -55,6 +55,24 @@ func TestDHCP(t *testing.T) {
 	}
 }
 
+// TestOddRoute: a route that cannot be is said, and left out.
+func TestOddRoute(t *testing.T) {
+	if elsewhere(t) {
+		return
+	}
+	w := wire(t)
+	w.plug("eth0", mac0, "sw0")
+	address, pool := lan(1)
+	w.dnsmasq("sw0", address, pool, "--dhcp-host="+mac0+",10.1.0.55", "--dhcp-option=121,10.8.0.0/16,224.0.0.9,10.9.0.0/16,10.1.0.252")
+	w.up(w.boot("ip=dhcp rd.neednet=1"))
+	if d := cmp.Diff([]string{"10.1.0.0/24", "10.9.0.0/16 via 10.1.0.252"}, w.routes("eth0")); d != "" {
+		t.Error(d)
+	}
+	if !w.said("set route 10.8.0.0/16 via 224.0.0.9 on eth0") {
+		t.Error("it was not said")
+	}
+}
+
 // TestSilentServer: the message says how long nobody answered; a server that
 // comes late is found.
 func TestSilentServer(t *testing.T) {
@@ -67,7 +85,7 @@ func TestSilentServer(t *testing.T) {
 	w.unplug("eth1", true)
 	m := w.boot("ip=dhcp rd.neednet=1")
 	_, err := m.Wait(t.Context(), 2500*time.Millisecond)
-	if err == nil || !regexp.MustCompile(`no network within 2\.5s: eth0: no answer to \d DHCP discovers in [23] s; eth1: no carrier \(cable\?\)`).MatchString(err.Error()) {
+	if err == nil || !regexp.MustCompile(`no network within 2\.5s: eth0: no answer to \d DHCP discovers in [0-3] s; eth1: no carrier \(cable\?\)`).MatchString(err.Error()) {
 		t.Errorf("error: %v", err)
 	}
 	w.dnsmasq("sw0", "10.1.0.1/24", "--dhcp-range=10.1.0.50,10.1.0.60,255.255.255.0,1h")
@@ -143,9 +161,9 @@ func TestAddressInUse(t *testing.T) {
 	s := w.dnsmasq("sw0", "10.1.0.1/24", "--dhcp-range=10.1.0.50,10.1.0.51,255.255.255.0,1h", "--dhcp-sequential-ip")
 	m := w.boot("ip=dhcp rd.neednet=1")
 	w.eventually("the address was declined", func() bool { return strings.Contains(s.out.String(), "DHCPDECLINE") })
-	if !strings.Contains(m.State(), "which") || !strings.Contains(m.State(), "already uses") {
-		t.Errorf("state: %s", m.State())
-	}
+	w.eventually("the state says why", func() bool {
+		return strings.Contains(m.State(), "eth0: server 10.1.0.1 gave 10.1.0.50, which "+mac1+" already uses; declined")
+	})
 	if r := w.up(m); r.Lease.Address != prefix("10.1.0.51/24") {
 		t.Errorf("lease %s", r.Lease.Address)
 	}

@@ -18,16 +18,16 @@ func (n *nic) dhcp4(ctx context.Context, ip cmdline.IP, limit time.Duration) boo
 		n.say("%v", err)
 		return false
 	}
-	got := make(chan struct{}, 1)
+	got := make(chan bool, 1)
 	cctx, stop := context.WithCancel(ctx)
 	c := client4{conn: conn, mac: l.MAC, host: ip.Host, class: n.m.cfg.Class, uuid: n.m.cfg.UUID, debugf: n.m.cfg.Log.Debugf, note: n.note, verify: n.cable(),
 		check: func(ctx context.Context, a netip.Addr) string {
 			return inUse(ctx, l.Name, l.Index, l.MAC, a)
 		},
 		onLease: func(lease *Lease) {
-			n.leased(ctx, ip, lease)
+			ok := n.leased(ctx, ip, lease)
 			select {
-			case got <- struct{}{}:
+			case got <- ok:
 			default:
 			}
 		}}
@@ -60,7 +60,7 @@ func (n *nic) static(ctx context.Context, ip cmdline.IP) {
 		l.Peer, l.Address = peer, netip.PrefixFrom(ip.Client, peer.Bits())
 	}
 	c := config{addr: l.Address, peer: l.Peer, gateway: ip.Gateway, routes: n.extra(), metric: metricBase + link.Index}
-	if err := apply(link, c); err != nil {
+	if err := apply(link, c, n.m.cfg.Log.Warnf); err != nil {
 		n.say("%v", err)
 		n.m.cfg.Log.Errorf("%v", err)
 		return
@@ -75,8 +75,9 @@ func (n *nic) static(ctx context.Context, ip cmdline.IP) {
 // extra is rd.route= for the NIC.
 func (n *nic) extra() []LeaseRoute { return n.m.plan.routes(n.called()) }
 
-// leased puts a DHCPv4 lease on the NIC, or takes it off.
-func (n *nic) leased(ctx context.Context, ip cmdline.IP, l *Lease) {
+// leased puts a DHCPv4 lease on the NIC, or takes it off. It says whether the NIC
+// has the address.
+func (n *nic) leased(ctx context.Context, ip cmdline.IP, l *Lease) bool {
 	link := n.now()
 	name := link.Name
 	n.m.mu.Lock()
@@ -93,7 +94,7 @@ func (n *nic) leased(ctx context.Context, ip cmdline.IP, l *Lease) {
 		delete(n.leases, false)
 		n.m.mu.Unlock()
 		n.say("lost its lease")
-		return
+		return false
 	}
 	if ip.Host != "" {
 		l.Host = ip.Host
@@ -106,18 +107,19 @@ func (n *nic) leased(ctx context.Context, ip cmdline.IP, l *Lease) {
 	if ip.MTU > 0 {
 		c.mtu = 0
 	}
-	if err := apply(link, c); err != nil {
+	if err := apply(link, c, n.m.cfg.Log.Warnf); err != nil {
 		n.say("%v", err)
 		n.m.cfg.Log.Errorf("%v", err)
-		return
+		return false
 	}
 	if old != nil && old.Address == l.Address {
 		n.m.cfg.Log.Debugf("lease %s on %s renewed", l.Address, name)
 		n.m.mu.Lock()
 		n.leases[false] = l
 		n.m.mu.Unlock()
-		return
+		return true
 	}
 	n.m.cfg.Log.Infof("lease %s on %s %.2f s after start", l.Address.Addr(), name, time.Since(n.m.cfg.Start).Seconds())
 	n.offer(ctx, l)
+	return true
 }

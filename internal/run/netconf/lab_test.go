@@ -258,7 +258,7 @@ func (w *wires) boot(line string, change ...func(*Config)) *Manager {
 		w.t.Fatal(err)
 	}
 	log := console.NewLog(w.log)
-	log.Debug = true
+	log.SetLevel(false, true)
 	cfg := Config{Net: n, Log: log, Start: time.Now(), Limits: DefaultLimits(), root: w.root,
 		host: func([]byte) error { return nil }, nic: func(l rtnl.Link) bool { return strings.HasPrefix(l.Name, "eth") }}
 	for _, f := range change {

@@ -22,6 +22,7 @@ type fakeServer struct {
 	heard   []string    // "1s DISCOVER *"
 	deaf    int         // messages to drop first
 	nak     int         // requests to refuse
+	blank   int         // requests to acknowledge without an address
 	silence atomic.Bool // answers nothing any more
 	lease   time.Duration
 	used    int // addresses that turn out to be in use
@@ -64,7 +65,12 @@ func (s *fakeServer) send(b []byte, dst netip.Addr) error {
 			kind = dhcpv4.MessageTypeNak
 		}
 	}
-	r, err := dhcpv4.NewReplyFromRequest(p, dhcpv4.WithMessageType(kind), dhcpv4.WithYourIP(net.IP{192, 0, 2, 7}),
+	yours := net.IP{192, 0, 2, 7}
+	if s.blank > 0 && kind == dhcpv4.MessageTypeAck {
+		s.blank--
+		yours = net.IPv4zero
+	}
+	r, err := dhcpv4.NewReplyFromRequest(p, dhcpv4.WithMessageType(kind), dhcpv4.WithYourIP(yours),
 		dhcpv4.WithServerIP(net.IP{192, 0, 2, 1}), dhcpv4.WithNetmask(net.CIDRMask(24, 32)), dhcpv4.WithRouter(net.IP{192, 0, 2, 254}),
 		dhcpv4.WithLeaseTime(uint32(s.lease.Seconds())), dhcpv4.WithOption(dhcpv4.OptServerIdentifier(net.IP{192, 0, 2, 1})))
 	if err != nil {
@@ -113,6 +119,8 @@ func TestLease(t *testing.T) {
 			heard: []string{"0s " + disc, "0s " + disc, "0s " + disc, "0s " + all}, got: []string{"192.0.2.7/24"}},
 		"refused, then asked again": {s: &fakeServer{lease: time.Hour, nak: 1}, d: time.Minute,
 			heard: []string{"0s " + disc, "0s " + all, "0s " + disc, "0s " + all}, got: []string{"192.0.2.7/24"}},
+		"an acknowledgement of nothing is none": {s: &fakeServer{lease: time.Hour, blank: 2}, d: time.Minute,
+			heard: []string{"0s " + disc, "0s " + all, "0s " + all, "0s " + all}, got: []string{"192.0.2.7/24"}},
 		"address in use: declined, another asked for after 10 s": {s: &fakeServer{lease: time.Hour, used: 1}, d: time.Minute,
 			heard: []string{"0s " + disc, "0s " + all, "0s DECLINE *", "10s " + disc, "10s " + all}, got: []string{"192.0.2.7/24"}},
 		"endless lease": {s: &fakeServer{lease: forever}, d: 1000 * time.Hour, heard: []string{"0s " + disc, "0s " + all}, got: []string{"192.0.2.7/24"}},

@@ -64,11 +64,12 @@ type config struct {
 	metric   int
 }
 
-// apply configures a link. What is there already is replaced.
-func apply(l rtnl.Link, c config) error {
+// apply configures a link. What is there already is replaced. Only without the
+// address it has failed: a server's odd route or MTU must not end the boot.
+func apply(l rtnl.Link, c config, warnf func(string, ...any)) error {
 	if c.mtu > 0 && c.mtu != l.MTU {
 		if err := rtnl.SetMTU(l.Index, c.mtu); err != nil {
-			return fmt.Errorf("set MTU %d on %s: %w", c.mtu, l.Name, err)
+			warnf("set MTU %d on %s: %v", c.mtu, l.Name, err)
 		}
 	}
 	err := error(nil)
@@ -94,7 +95,7 @@ func apply(l rtnl.Link, c config) error {
 			continue
 		}
 		if err := route(l, c.addr, r, c.metric); err != nil {
-			return err
+			warnf("%v", err)
 		}
 	}
 	return nil

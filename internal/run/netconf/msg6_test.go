@@ -95,6 +95,7 @@ type fake6 struct {
 	start   time.Time
 	heard   []string
 	rapid   bool
+	blank   bool // its answers to renewals say nothing of the address
 	silence func() bool
 }
 
@@ -119,8 +120,10 @@ func (s *fake6) send(b []byte) error {
 			more = append(more, dhcpv6.WithRapidCommit)
 		}
 	}
-	r, err := dhcpv6.NewMessage(append(more, dhcpv6.WithClientID(m.Options.ClientID()), dhcpv6.WithServerID(&dhcpv6.DUIDLL{HWType: 1, LinkLayerAddr: net.HardwareAddr{1, 2, 3, 4, 5, 6}}),
-		dhcpv6.WithIAID(m.Options.OneIANA().IaId), dhcpv6.WithIANA(dhcpv6.OptIAAddress{IPv6Addr: net.ParseIP("fd01::5"), PreferredLifetime: 400 * time.Second, ValidLifetime: 800 * time.Second}))...)
+	if renewal := m.MessageType == dhcpv6.MessageTypeRenew || m.MessageType == dhcpv6.MessageTypeRebind; !s.blank || !renewal {
+		more = append(more, dhcpv6.WithIAID(m.Options.OneIANA().IaId), dhcpv6.WithIANA(dhcpv6.OptIAAddress{IPv6Addr: net.ParseIP("fd01::5"), PreferredLifetime: 400 * time.Second, ValidLifetime: 800 * time.Second}))
+	}
+	r, err := dhcpv6.NewMessage(append(more, dhcpv6.WithClientID(m.Options.ClientID()), dhcpv6.WithServerID(&dhcpv6.DUIDLL{HWType: 1, LinkLayerAddr: net.HardwareAddr{1, 2, 3, 4, 5, 6}}))...)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -141,6 +144,7 @@ func (s *fake6) send(b []byte) error {
 func TestClient6(t *testing.T) {
 	for name, c := range map[string]struct {
 		rapid bool
+		blank bool
 		quiet time.Duration // the server is silent from then on
 		d     time.Duration
 		heard []string
@@ -149,11 +153,12 @@ func TestClient6(t *testing.T) {
 		"four messages": {d: time.Minute, heard: []string{"0s SOLICIT", "0s REQUEST"}, got: []string{"fd01::5/128"}},
 		"two messages":  {rapid: true, d: time.Minute, heard: []string{"0s SOLICIT"}, got: []string{"fd01::5/128"}},
 		"renewed at T1": {rapid: true, d: 500 * time.Second, heard: []string{"0s SOLICIT", "6m40s RENEW"}, got: []string{"fd01::5/128", "fd01::5/128"}},
-		"server gone: renew, then any, then lost": {rapid: true, quiet: time.Second, d: 801 * time.Second, got: []string{"fd01::5/128", "lost"}},
+		"server gone: renew, then any, then lost":         {rapid: true, quiet: time.Second, d: 801 * time.Second, got: []string{"fd01::5/128", "lost"}},
+		"answers without the address are asked for again": {rapid: true, blank: true, d: 799 * time.Second, heard: []string{"0s SOLICIT"}, got: []string{"fd01::5/128"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &fake6{t: t, in: make(chan packet6, 64), start: time.Now(), rapid: c.rapid}
+				s := &fake6{t: t, in: make(chan packet6, 64), start: time.Now(), rapid: c.rapid, blank: c.blank}
 				s.silence = func() bool { return c.quiet > 0 && time.Since(s.start) > c.quiet }
 				ctx, cancel := context.WithTimeout(t.Context(), c.d)
 				defer cancel()
@@ -169,6 +174,12 @@ func TestClient6(t *testing.T) {
 				cl.run(ctx)
 				if d := cmp.Diff(c.got, got); d != "" {
 					t.Error(d)
+				}
+				if c.blank { // from T1 on, ever more seldom
+					if n := len(s.heard) - 1; n < 5 || n > 12 {
+						t.Errorf("%d renewals: %q", n, s.heard)
+					}
+					s.heard = s.heard[:1]
 				}
 				if c.heard != nil {
 					if d := cmp.Diff(c.heard, s.heard); d != "" {

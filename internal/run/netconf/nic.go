@@ -28,6 +28,7 @@ type nic struct {
 	ra      raOptions
 	leases  map[bool]*Lease // by Is6
 	state   func() string   // what it waits for
+	over    bool            // it was given back
 	changed chan struct{}   // closed and replaced at every change
 	cables  []chan struct{} // each gets a value when the cable comes back
 }
@@ -87,6 +88,9 @@ func (n *nic) say(format string, a ...any) {
 func (n *nic) note(f func() string) {
 	n.m.mu.Lock()
 	defer n.m.mu.Unlock()
+	if n.over {
+		return
+	}
 	n.state = func() string {
 		if n.carrier() || !n.link.Up() {
 			return f()
@@ -147,6 +151,13 @@ func (n *nic) run(ctx context.Context, j job) {
 	if err := rtnl.Set(l.Index, true); err != nil {
 		n.say("cannot be brought up: %v", err)
 		cfg.Log.Warnf("bring %s up: %v", name, err)
+		return
+	}
+	n.m.mu.Lock()
+	over := n.over
+	n.m.mu.Unlock()
+	if over { // meanwhile, and is on again now
+		_ = rtnl.Set(l.Index, false)
 		return
 	}
 	for _, v := range n.m.plan.vlansOf(n.called()) {
@@ -222,8 +233,9 @@ func (n *nic) has(six bool) bool {
 }
 
 // await waits for the first address of a method that runs in the background,
-// at most limit (0 = without end); then it stops the method.
-func (n *nic) await(ctx context.Context, got <-chan struct{}, limit time.Duration, stop func(), method string) bool {
+// at most limit (0 = without end). It stops the method then, and if the address
+// cannot be used.
+func (n *nic) await(ctx context.Context, got <-chan bool, limit time.Duration, stop func(), method string) bool {
 	var end <-chan time.Time
 	if limit > 0 {
 		t := time.NewTimer(limit)
@@ -231,8 +243,11 @@ func (n *nic) await(ctx context.Context, got <-chan struct{}, limit time.Duratio
 		end = t.C
 	}
 	select {
-	case <-got:
-		return true
+	case ok := <-got:
+		if !ok {
+			stop()
+		}
+		return ok
 	case <-end:
 		stop()
 		n.gaveUp(method)

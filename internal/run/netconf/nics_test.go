@@ -96,6 +96,11 @@ func TestOneCable(t *testing.T) {
 	if isUp(t, "eth0") || isUp(t, "eth2") {
 		t.Error("a NIC that gave way is still on")
 	}
+	w.plug("eth3", "02:00:00:00:00:13", "sw0")
+	w.eventually("one that comes late gives way, too", func() bool { return strings.Contains(m.State(), "eth3: gave way to eth1") })
+	if isUp(t, "eth3") {
+		t.Error("the NIC that came late was switched on")
+	}
 }
 
 // TestServerDecides: both NICs have a lease, the server is behind one.

@@ -23,6 +23,7 @@ type packetSocket struct {
 }
 
 type syscallConn interface {
+	Control(func(uintptr)) error
 	Read(func(uintptr) bool) error
 	Write(func(uintptr) bool) error
 }
@@ -112,6 +113,16 @@ func (s *packetSocket) read(b []byte) (int, error) {
 		return 0, nil
 	}
 	return n, rerr
+}
+
+// waiting reads what has come already, whatever the deadline says.
+func (s *packetSocket) waiting(b []byte) (n int, ok bool) {
+	err := s.rc.Control(func(fd uintptr) {
+		var rerr error
+		n, _, rerr = unix.Recvfrom(int(fd), b, unix.MSG_DONTWAIT)
+		ok = rerr == nil
+	})
+	return n, ok && err == nil
 }
 
 func (s *packetSocket) deadline(t time.Time) { _ = s.f.SetReadDeadline(t) }

@@ -3,14 +3,19 @@ package netconf
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
+	"bareroot/internal/run/rtnl"
 	"github.com/google/go-cmp/cmp"
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/rfc1035label"
+	"golang.org/x/sys/unix"
 )
 
 // answered makes of one of our packets an answer: to port 68.
@@ -76,6 +81,44 @@ func TestARP(t *testing.T) {
 	}
 	if n := len(arpProbe(make(net.HardwareAddr, 20), a)); n != 8+2*20+8 {
 		t.Errorf("InfiniBand's probe has %d bytes", n)
+	}
+}
+
+// TestWaiting: what came before the deadline is there after it, too.
+func TestWaiting(t *testing.T) {
+	if elsewhere(t) {
+		return
+	}
+	w := wire(t)
+	var s [2]*packetSocket
+	for i, mac := range []string{mac0, mac1} {
+		name := fmt.Sprintf("eth%d", i)
+		w.plug(name, mac, "sw0")
+		l, err := rtnl.ByName(name)
+		if err == nil {
+			err = rtnl.Set(l.Index, true)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s[i], err = openPacket(name, l.Index, l.MAC, unix.ETH_P_ARP, nil); err != nil {
+			t.Fatal(err)
+		}
+		defer s[i].close()
+	}
+	s[1].deadline(time.Unix(1, 0))
+	b := make([]byte, 256)
+	if _, ok := s[1].waiting(b); ok {
+		t.Error("something came though nothing was sent")
+	}
+	probe := arpProbe(net.HardwareAddr{2, 0, 0, 0, 0, 0x10}, netip.MustParseAddr("10.1.0.5"))
+	w.eventually("it came", func() bool {
+		_ = s[0].send(probe) // the cable may not be there yet
+		n, ok := s[1].waiting(b)
+		return ok && bytes.HasPrefix(b[:n], probe)
+	})
+	if _, err := s[1].read(b); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("read after the deadline: %v", err)
 	}
 }
 

@@ -208,13 +208,13 @@ func (n *nic) dhcp6(ctx context.Context, ip cmdline.IP, limit time.Duration) boo
 		n.say("%v", err)
 		return false
 	}
-	got := make(chan struct{}, 1)
+	got := make(chan bool, 1)
 	cctx, stop := context.WithCancel(ctx)
 	c.onLease = func(l *lease6) (used bool) {
-		used = n.leased6(ctx, ip, l)
+		used, err := n.leased6(ctx, ip, l)
 		if l != nil && !used {
 			select {
-			case got <- struct{}{}:
+			case got <- err == nil:
 			default:
 			}
 		}
@@ -232,7 +232,7 @@ func (n *nic) dhcp6(ctx context.Context, ip cmdline.IP, limit time.Duration) boo
 
 // leased6 puts a DHCPv6 address on the NIC, or takes it off. It says whether
 // somebody else has the address.
-func (n *nic) leased6(ctx context.Context, ip cmdline.IP, l *lease6) (used bool) {
+func (n *nic) leased6(ctx context.Context, ip cmdline.IP, l *lease6) (used bool, err error) {
 	link := n.now()
 	name := link.Name
 	n.m.mu.Lock()
@@ -247,7 +247,7 @@ func (n *nic) leased6(ctx context.Context, ip cmdline.IP, l *lease6) (used bool)
 	}
 	if l == nil {
 		n.say("lost its DHCPv6 lease")
-		return false
+		return false, nil
 	}
 	n.m.mu.Lock()
 	delete(n.went, l.Address.Addr())
@@ -255,24 +255,24 @@ func (n *nic) leased6(ctx context.Context, ip cmdline.IP, l *lease6) (used bool)
 	if err := rtnl.SetAddr(link.Index, l.Address, l.preferred, l.Duration); err != nil {
 		n.say("set address %s: %v", l.Address, err)
 		n.m.cfg.Log.Errorf("set address %s on %s: %v", l.Address, name, err)
-		return false
+		return false, err
 	}
 	if !n.settled(ctx, l.Address.Addr()) {
 		flush(link, l.Address)
-		return ctx.Err() == nil
+		return ctx.Err() == nil, nil
 	}
 	if old != nil && old.Address == l.Address {
 		n.m.cfg.Log.Debugf("lease %s on %s renewed", l.Address, name)
 		n.m.mu.Lock()
 		n.leases[true] = &l.Lease
 		n.m.mu.Unlock()
-		return false
+		return false, nil
 	}
 	if ip.Host != "" {
 		l.Host = ip.Host
 	}
 	n.came(ctx, &l.Lease)
-	return false
+	return false, nil
 }
 
 // came tells of an IPv6 address and makes it known, with the routes of rd.route=.

@@ -50,7 +50,7 @@ func TestIPv6(t *testing.T) {
 				t.Errorf("%s by %s", got, r.Lease.Method)
 			}
 			if c.resolv != "" {
-				w.eventually("resolv.conf", func() bool { return w.file("etc/resolv.conf") == c.resolv })
+				w.eventually("resolv.conf", func() bool { return w.resolv() == c.resolv })
 			} else if strings.Contains(w.log.String(), "53") {
 				t.Log(w.log.String())
 			}

@@ -141,8 +141,16 @@ func (m *Manager) appeared(ctx context.Context, l rtnl.Link) {
 	n.named = j.named
 	m.mu.Lock()
 	m.nics[index] = n
+	if won := m.won; won != nil && !j.named { // it could not win any more
+		n.over = true
+		n.state = func() string { return "gave way to " + won.name() }
+	}
+	late := n.over
 	m.notify()
 	m.mu.Unlock()
+	if late {
+		return
+	}
 	m.wg.Add(1)
 	go func() { defer m.wg.Done(); n.run(nctx, j) }()
 }
