@@ -204,13 +204,14 @@ func readAnswer(ctx context.Context, tty *os.File, q *question) (string, error) 
 	}
 	// Not by Fd, which would make the file one that deadlines do not reach.
 	var restore func()
-	_ = raw.Control(func(fd uintptr) { restore, err = lineMode(int(fd), q.shown) })
+	_ = raw.Control(func(fd uintptr) { restore, err = lineMode(int(fd), q.shown, true) })
 	if err == nil {
 		defer func() { _ = raw.Control(func(uintptr) { restore() }) }()
 	}
-	fmt.Fprintf(tty, "\n%s: ", q.prompt)
-	stop := context.AfterFunc(ctx, func() { _ = tty.SetReadDeadline(time.Unix(1, 0)) })
+	// Also of the prompt: a line with flow control may take nothing.
+	stop := context.AfterFunc(ctx, func() { _ = tty.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
+	fmt.Fprintf(tty, "\n%s: ", q.prompt)
 	s, err := readLine(bufio.NewReaderSize(tty, maxAnswer))
 	if ctx.Err() != nil {
 		_ = tty.SetWriteDeadline(time.Now().Add(time.Second))

@@ -2,7 +2,9 @@ package console
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,6 +82,57 @@ func TestAskOnTerminal(t *testing.T) {
 	buf := make([]byte, 100)
 	if n, _ := m.Read(buf); strings.Contains(string(buf[:n]), "hunter") {
 		t.Errorf("the answer was shown: %q", buf[:n])
+	}
+}
+
+// A terminal that takes nothing, such as a serial line with flow control and
+// nobody there, holds up neither an answer from elsewhere nor the machine's
+// way down.
+func TestTerminalStuck(t *testing.T) {
+	_, terms := pty(t)
+	f, err := openNow(terms.Names()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	_ = f.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+	if _, err := f.Write(make([]byte, 1<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("it takes all: %v", err)
+	}
+	a := NewAsker(terms, NewLog(&strings.Builder{}))
+	path := filepath.Join(t.TempDir(), "ask.sock")
+	if err := a.Listen(path); err != nil {
+		t.Fatal(err)
+	}
+	unlocked := make(chan error, 1)
+	go func() { unlocked <- Unlock(path, strings.NewReader("secret\n"), io.Discard, time.Minute) }()
+	if s, err := a.Ask(t.Context(), "passphrase"); s != "secret" || err != nil {
+		t.Errorf("%q, %v", s, err)
+	}
+	a.Close()
+	if err := <-unlocked; err != nil {
+		t.Error(err)
+	}
+	if terms.WaitKey(t.Context(), 300*time.Millisecond, func(time.Duration) string { return "press a key\n" }) {
+		t.Error("somebody pressed a key")
+	}
+}
+
+// The key that ends a file's worth of typing does not end the asking.
+func TestAskEndKey(t *testing.T) {
+	m, terms := pty(t)
+	a := NewAsker(terms, NewLog(&strings.Builder{}))
+	got := make(chan string, 1)
+	go func() {
+		s, err := a.Ask(t.Context(), "passphrase")
+		got <- fmt.Sprint(s, err)
+	}()
+	readUntil(t, m, "passphrase: ")
+	if _, err := m.WriteString("\x04\r"); err != nil {
+		t.Fatal(err)
+	}
+	if s := <-got; s != "\x04<nil>" {
+		t.Errorf("answer %q", s)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"sync"
@@ -51,7 +50,7 @@ func (t *Terminals) Shells(ctx context.Context, r *Reaper, screen string) error 
 			continue
 		}
 		defer tty.Close()
-		fmt.Fprintf(tty, "\n%s\n", strings.TrimRight(screen, "\n"))
+		tell(ctx, name, "\n"+strings.TrimRight(screen, "\n")+"\n") // who cannot read it may still type
 		if missing != nil {
 			continue
 		}
@@ -92,7 +91,7 @@ func (t *Terminals) Shells(ctx context.Context, r *Reaper, screen string) error 
 			}
 			for _, s := range shells {
 				if s.tty != tty {
-					fmt.Fprintf(s.tty, "\nbareroot: the shell on %s was left; the boot goes on\n", tty.Name())
+					tell(ctx, strings.TrimPrefix(s.tty.Name(), "/dev/"), fmt.Sprintf("\nbareroot: the shell on %s was left; the boot goes on\n", tty.Name()))
 				}
 			}
 			return nil
@@ -164,10 +163,7 @@ func (t *Terminals) WaitKey(ctx context.Context, d time.Duration, say func(left 
 	for {
 		text := say(time.Until(end))
 		for _, n := range t.Names() {
-			if tty, err := OpenTTY(n); err == nil {
-				_, _ = io.WriteString(tty, text)
-				tty.Close()
-			}
+			tell(ctx, n, text)
 		}
 		select {
 		case <-pressed:

@@ -35,14 +35,18 @@ func (t *Terminals) OpenLast() (*os.File, error) {
 
 // lineMode makes the terminal fd hand over whole lines, shown as they are
 // typed or not, and forgets what was typed before. It fails on what is no
-// terminal.
-func lineMode(fd int, shown bool) (restore func(), err error) {
+// terminal. With endless no key ends the input: who asks on a terminal asks
+// there once.
+func lineMode(fd int, shown, endless bool) (restore func(), err error) {
 	return mode(fd, func(t *unix.Termios) {
 		t.Lflag = t.Lflag&^(unix.ECHO|unix.ECHOE|unix.ECHOK) | unix.ICANON | unix.ECHONL
 		if shown {
 			t.Lflag |= unix.ECHO | unix.ECHOE | unix.ECHOK
 		}
 		t.Iflag |= unix.ICRNL
+		if endless {
+			t.Cc[unix.VEOF] = 0 // none
+		}
 	})
 }
 

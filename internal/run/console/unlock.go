@@ -57,7 +57,7 @@ func Unlock(path string, in io.Reader, out io.Writer, patience time.Duration) er
 
 func secretLine(in io.Reader, r *bufio.Reader) (string, error) {
 	if f, ok := in.(*os.File); ok {
-		if restore, err := lineMode(int(f.Fd()), false); err == nil {
+		if restore, err := lineMode(int(f.Fd()), false, false); err == nil {
 			defer restore()
 		}
 	}
