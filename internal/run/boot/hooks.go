@@ -19,7 +19,7 @@ const hookState = "/run/bareroot/hooks.env"
 
 // newHooks are the hooks of this ramdisk.
 func (b *Boot) newHooks() *hook.Hooks {
-	return &hook.Hooks{Dirs: hook.Dirs[:], State: hookState, Limit: b.limit, Trace: func() bool { return b.log.Debug }, Log: b.log, Run: programs{b}}
+	return &hook.Hooks{Dirs: hook.Dirs[:], State: hookState, Limit: b.limit, Trace: b.log.Debug, Log: b.log, Run: programs{b}}
 }
 
 // programs runs programs under the reaper of the moment.
@@ -32,7 +32,7 @@ func (p programs) Run(ctx context.Context, c console.Command) (syscall.WaitStatu
 // hookVars is what init tells every hook, by dracut's names where it has one.
 func (b *Boot) hookVars() map[string]string {
 	v := map[string]string{"NEWROOT": rootfs.Target, "RD_DEBUG": "no", "BAREROOT_VERSION": version.String(), "BAREROOT_ROLE": b.role(), "CMDLINE": b.line.String()}
-	if b.log.Debug {
+	if b.log.Debug() {
 		v["RD_DEBUG"] = "yes"
 	}
 	for name, key := range lineVars {

@@ -133,8 +133,7 @@ func (b *Boot) setLine(line cmdline.Line) error {
 // verbosity applies what the line says about the console.
 func (b *Boot) verbosity() {
 	b.terms.Only(b.tty())
-	b.log.Quiet = b.line.Has("quiet") && !b.line.Bool(false, "rd.info")
-	b.log.Debug = b.line.Bool(false, "rd.debug")
+	b.log.SetLevel(b.line.Has("quiet") && !b.line.Bool(false, "rd.info"), b.line.Bool(false, "rd.debug"))
 }
 
 // role is what this boot is there to do.

@@ -22,10 +22,9 @@ const maxLog = 4 << 20
 // Log writes the boot's messages with the seconds since the kernel started.
 // It is safe for many goroutines.
 type Log struct {
-	Quiet bool // only warnings and failures on the console
-	Debug bool // everything on the console
-
 	mu      sync.Mutex
+	quiet   bool // only warnings and failures on the console
+	debug   bool // everything on the console
 	console io.Writer
 	kmsg    *sys.Kmsg
 	file    io.Writer
@@ -74,6 +73,21 @@ func (l *Log) SetConsole(w io.Writer) {
 	l.console = w
 }
 
+// SetLevel says what people see: with quiet only warnings and failures, with
+// debug everything.
+func (l *Log) SetLevel(quiet, debug bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.quiet, l.debug = quiet, debug
+}
+
+// Debug says whether people see everything.
+func (l *Log) Debug() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.debug
+}
+
 // Grown gets a value after lines were added to the boot log.
 func (l *Log) Grown() <-chan struct{} { return l.grown }
 
@@ -104,7 +118,7 @@ func (l *Log) write(level int, format string, a ...any) {
 			mark = "warning: "
 		}
 		full := fmt.Sprintf("[%5d.%03d] bareroot: %s%s\n", int(stamp.Seconds()), stamp.Milliseconds()%1000, mark, line)
-		if l.Debug || level < sys.LevelInfo || (level == sys.LevelInfo && !l.Quiet) {
+		if l.debug || level < sys.LevelInfo || (level == sys.LevelInfo && !l.quiet) {
 			_, _ = io.WriteString(l.console, full)
 		}
 		// Level debug keeps the kernel from printing the line to the console again.

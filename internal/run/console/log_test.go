@@ -18,7 +18,7 @@ func TestLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.kmsg = nil // not into this machine's log
-	l.Quiet = true
+	l.SetLevel(true, false)
 	l.Infof("quiet")
 	l.Debugf("debug")
 	l.Warnf("two\nlines")
@@ -45,7 +45,7 @@ func TestLogIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.file, l.Quiet = f, true
+	l.file, l.quiet = f, true
 	line := strings.Repeat("x", 64<<10)
 	for range maxLog>>16 + 10 {
 		l.Infof("%s", line)

@@ -18,6 +18,7 @@ type Reaper struct {
 	mu      sync.Mutex
 	waiting map[int]chan syscall.WaitStatus
 	sig     chan os.Signal
+	reaping chan struct{}     // closed when nothing reaps any more
 	pipes   map[*os.File]bool // from programs that run
 	stopped bool              // reading them ends
 	wg      sync.WaitGroup    // who reads them
@@ -25,9 +26,10 @@ type Reaper struct {
 
 // NewReaper starts reaping; Stop ends it.
 func NewReaper() *Reaper {
-	r := &Reaper{waiting: map[int]chan syscall.WaitStatus{}, sig: make(chan os.Signal, 1)}
+	r := &Reaper{waiting: map[int]chan syscall.WaitStatus{}, sig: make(chan os.Signal, 1), reaping: make(chan struct{})}
 	signal.Notify(r.sig, syscall.SIGCHLD)
 	go func() {
+		defer close(r.reaping)
 		for range r.sig {
 			r.reap()
 		}
@@ -39,6 +41,7 @@ func NewReaper() *Reaper {
 func (r *Reaper) Stop() {
 	signal.Stop(r.sig)
 	close(r.sig)
+	<-r.reaping // or it would take what the next one waits for
 	r.mu.Lock()
 	r.stopped = true
 	for p := range r.pipes {
