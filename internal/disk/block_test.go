@@ -116,7 +116,7 @@ func TestContent(t *testing.T) {
 	mkfs := func(args ...string) func(t *testing.T, p string) {
 		return func(t *testing.T, p string) {
 			if _, err := exec.LookPath(args[0]); err != nil {
-				t.Skipf("%s is not installed", args[0])
+				t.Fatalf("%v: install e2fsprogs and util-linux", err)
 			}
 			if out, err := exec.Command(args[0], append(args[1:], p)...).CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)

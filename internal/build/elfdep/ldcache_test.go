@@ -16,8 +16,11 @@ import (
 // chroot, where it does not without.
 func TestLoaderCacheRuns(t *testing.T) {
 	gcc, err := exec.LookPath("gcc")
-	if err != nil || os.Geteuid() != 0 {
-		t.Skipf("this needs a compiler (%v) and root for the chroot", err)
+	if err != nil {
+		t.Fatalf("%v: install gcc", err)
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("only root may chroot")
 	}
 	build, root := t.TempDir(), t.TempDir()
 	write := func(name, text string) {

@@ -237,7 +237,7 @@ const python = "/usr/bin/python3"
 // for each way it can log in.
 func TestSushy(t *testing.T) {
 	if out, err := exec.Command(python, "-c", "import sushy").CombinedOutput(); err != nil {
-		t.Skipf("python3-sushy is not installed: %v: %s", err, out)
+		t.Fatalf("%v: install python3-sushy: %s", err, out)
 	}
 	for _, mode := range []string{"basic", "session", "either", "none"} {
 		t.Run(mode, func(t *testing.T) {

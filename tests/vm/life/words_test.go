@@ -114,7 +114,7 @@ func TestKeymap(t *testing.T) {
 	t.Parallel()
 	for _, p := range []string{"loadkeys", "cryptsetup"} {
 		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("%v: install kbd, console-data and cryptsetup-bin", err)
+			t.Fatalf("%v: install kbd, console-data and cryptsetup-bin", err)
 		}
 	}
 	const uuid = "77777777-1111-4222-8333-444444444444"

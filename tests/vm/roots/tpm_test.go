@@ -39,7 +39,7 @@ func TestTPM(t *testing.T) {
 	vmtest.AllOnly(t)
 	for _, p := range []string{"swtpm", "systemd-cryptenroll"} {
 		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("no emulated TPM: %v", err)
+			t.Fatalf("%v: install swtpm and systemd", err)
 		}
 	}
 	disk, state := vmtest.BlankDisk(t, 40*mib), t.TempDir()
