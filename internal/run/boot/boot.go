@@ -66,6 +66,10 @@ type Boot struct {
 	armed   chan struct{}     // closed when it is fed, or there is none
 	fips    *fips.Checks
 
+	// mu is held to change line and up, and by the hooks of the initqueue, which
+	// run beside the search for the root, to read them.
+	mu sync.Mutex
+
 	unpacking sync.Mutex // of the agent
 	readying  func()     // ends the unpacking of it in advance; nil: none goes on
 }

@@ -31,14 +31,15 @@ func (p programs) Run(ctx context.Context, c console.Command) (syscall.WaitStatu
 
 // hookVars is what init tells every hook, by dracut's names where it has one.
 func (b *Boot) hookVars() map[string]string {
-	v := map[string]string{"NEWROOT": rootfs.Target, "RD_DEBUG": "no", "BAREROOT_VERSION": version.String(), "BAREROOT_ROLE": b.role(), "CMDLINE": b.line.String()}
+	line := b.words()
+	v := map[string]string{"NEWROOT": rootfs.Target, "RD_DEBUG": "no", "BAREROOT_VERSION": version.String(), "BAREROOT_ROLE": b.role(), "CMDLINE": line.String()}
 	if b.log.Debug() {
 		v["RD_DEBUG"] = "yes"
 	}
 	for name, key := range lineVars {
-		v[name], _ = b.line.Get(key)
+		v[name], _ = line.Get(key)
 	}
-	if w, ok := b.line.Last("ro", "rw"); ok {
+	if w, ok := line.Last("ro", "rw"); ok {
 		if v["rflags"] != "" {
 			v["rflags"] += ","
 		}
@@ -47,9 +48,11 @@ func (b *Boot) hookVars() map[string]string {
 	if v["fstype"] == "" {
 		v["fstype"] = "auto"
 	}
-	if r, err := rootfs.Parse(b.line); err == nil && r.Network() && v["netroot"] == "" {
+	if r, err := rootfs.Parse(line); err == nil && r.Network() && v["netroot"] == "" {
 		v["netroot"] = v["root"]
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.up != nil {
 		v["IFACE"] = b.up.Device
 	}

@@ -104,7 +104,7 @@ func (b *Boot) setLine(line cmdline.Line) error {
 	if err := cmdline.Refused(line); err != nil {
 		return err
 	}
-	b.line = line
+	b.useLine(line)
 	if err := os.WriteFile(linePath, []byte(line.String()+"\n"), 0o600); err != nil {
 		b.log.Warnf("keep the command line for modprobe: %v", err)
 	}
@@ -130,6 +130,19 @@ func (b *Boot) setLine(line cmdline.Line) error {
 	return nil
 }
 
+func (b *Boot) useLine(line cmdline.Line) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.line = line
+}
+
+// words is the command line, for those beside the boot.
+func (b *Boot) words() cmdline.Line {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.line
+}
+
 // verbosity applies what the line says about the console.
 func (b *Boot) verbosity() {
 	b.terms.Only(b.tty())
@@ -138,7 +151,7 @@ func (b *Boot) verbosity() {
 
 // role is what this boot is there to do.
 func (b *Boot) role() string {
-	if r, ok := b.line.Get("bareroot.role"); ok && r != "" {
+	if r, ok := b.words().Get("bareroot.role"); ok && r != "" {
 		return r
 	}
 	if b.conf.Role == "" {
@@ -149,7 +162,7 @@ func (b *Boot) role() string {
 
 // limit is how long a wait may take: rd.retry.
 func (b *Boot) limit() time.Duration {
-	return time.Duration(b.line.Int(180, 1, 86400, "rd.retry")) * time.Second
+	return time.Duration(b.words().Int(180, 1, 86400, "rd.retry")) * time.Second
 }
 
 // deviceLimit is how long one device is waited for: rd.timeout or the kernel's

@@ -139,7 +139,9 @@ func (b *Boot) awaitNetwork(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	b.mu.Lock()
 	b.up = &up
+	b.mu.Unlock()
 	b.did("network: %s", b.netText())
 	return b.rootFromDHCP()
 }

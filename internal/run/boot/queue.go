@@ -23,12 +23,10 @@ func (b *Boot) stageInitqueue(ctx context.Context) error {
 		return b.findRoot(ctx)
 	}
 	sub, cancel := context.WithCancel(ctx)
-	defer cancel()
 	var wg sync.WaitGroup
 	queue := make(chan error, 1)
-	wg.Add(1)
-	go func() { defer wg.Done(); queue <- b.queue(sub) }()
-	defer wg.Wait()
+	wg.Go(func() { queue <- b.queue(sub) })
+	defer func() { cancel(); wg.Wait() }()
 	if err := b.findRoot(ctx); err != nil {
 		cancel()
 		if qerr := <-queue; !errors.Is(qerr, context.Canceled) {
@@ -55,6 +53,9 @@ func (b *Boot) findRoot(ctx context.Context) error {
 		if err := b.runAgent(ctx); err != nil {
 			return err
 		}
+	}
+	if err := b.adopt("initqueue/settled"); err != nil {
+		return err
 	}
 	if b.hookRoot() {
 		b.did("the root is the business of the mount hooks (rootok)")
@@ -90,9 +91,6 @@ func (b *Boot) queue(ctx context.Context) error {
 			b.log.Debugf("devices have settled")
 			for _, err := range b.hooks.Each(ctx, hook.Call{Stage: "initqueue/settled", Vars: b.hookVars()}) {
 				b.log.Debugf("not yet: %v", err)
-			}
-			if err := b.adopt("initqueue/settled"); err != nil {
-				return err
 			}
 		}
 		open := b.hooks.Each(ctx, hook.Call{Stage: "initqueue/finished", Vars: b.hookVars(), Silent: true})
