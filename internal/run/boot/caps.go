@@ -1,8 +1,11 @@
 package boot
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -37,13 +40,8 @@ next:
 // keeps its thread, whose exec starts the root's init; what it gives up is
 // gone only with that exec.
 func (b *Boot) lockDown() error {
-	for word, file := range map[string]string{"rd.caps.disablemodules": "modules_disabled", "rd.caps.disablekexec": "kexec_load_disabled"} {
-		if !b.line.Bool(false, word) {
-			continue
-		}
-		if err := os.WriteFile("/proc/sys/kernel/"+file, []byte("1\n"), 0); err != nil {
-			return fmt.Errorf("%s: %w", word, err)
-		}
+	if err := disable(b.line, "/proc/sys/kernel"); err != nil {
+		return err
 	}
 	caps, err := dropped(b.line)
 	if err != nil || len(caps) == 0 {
@@ -86,6 +84,28 @@ func (b *Boot) lockDown() error {
 		}
 	}
 	b.log.Infof("the root runs without the capabilities %s", strings.Join(b.line.List("drop_capabilities"), ", "))
+	return nil
+}
+
+// disable makes the kernel take no more modules, or no other kernel. One that
+// cannot do either has no file for it.
+func disable(l cmdline.Line, dir string) error {
+	for word, file := range map[string]string{"rd.caps.disablemodules": "modules_disabled", "rd.caps.disablekexec": "kexec_load_disabled"} {
+		if !l.Bool(false, word) {
+			continue
+		}
+		f, err := os.OpenFile(filepath.Join(dir, file), os.O_WRONLY, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			_, err = f.WriteString("1\n")
+			err = errors.Join(err, f.Close())
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", word, err)
+		}
+	}
 	return nil
 }
 

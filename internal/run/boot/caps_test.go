@@ -2,11 +2,40 @@ package boot
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"bareroot/internal/cmdline"
 	"golang.org/x/sys/unix"
 )
+
+// A kernel that knows no modules, or no kexec, is what was asked for.
+func TestDisable(t *testing.T) {
+	dir := t.TempDir()
+	p := filepath.Join(dir, "modules_disabled")
+	if err := os.WriteFile(p, []byte("0\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := disable(cmdline.Parse("rd.caps.disablemodules=0 rd.caps.disablekexec", "t"), dir); err != nil {
+		t.Error(err)
+	}
+	if b, _ := os.ReadFile(p); string(b) != "0\n" {
+		t.Errorf("modules: %q", b)
+	}
+	if err := disable(cmdline.Parse("rd.caps.disablemodules rd.caps.disablekexec", "t"), dir); err != nil {
+		t.Error(err)
+	}
+	if b, _ := os.ReadFile(p); string(b) != "1\n" {
+		t.Errorf("modules: %q", b)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "kexec_load_disabled")); err == nil {
+		t.Error("a file of the kernel's was made")
+	}
+	if err := disable(cmdline.Parse("rd.caps.disablemodules", "t"), p); err == nil {
+		t.Error("what cannot be written was passed over")
+	}
+}
 
 func TestDroppedCapabilities(t *testing.T) {
 	for line, want := range map[string]string{

@@ -77,6 +77,9 @@ func (b *Boot) switchRoot(ctx context.Context) {
 			b.log.Errorf("%v", err)
 			return
 		}
+		if b.session != nil {
+			b.report.Connect(b.life, b.courier, b.session) // again: there is news
+		}
 		if !b.failed(ctx, &StageError{"switch-root", err}) {
 			return
 		}
@@ -128,9 +131,6 @@ func (b *Boot) handOver() (err error, final bool) {
 	b.reaper = console.NewReaper()
 	// It failed: the ramdisk goes on.
 	b.startWatchdog()
-	if b.session != nil && !final {
-		b.report.Connect(b.life, b.courier, b.session)
-	}
 	if lerr := b.asker.Listen(console.AskPath); lerr != nil && !final {
 		b.log.Warnf("%v", lerr)
 	}
