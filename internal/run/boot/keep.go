@@ -77,13 +77,15 @@ func externalArrays(sysfs string) bool {
 
 // copyRamdisk copies what is on one filesystem: folders, links, and the files
 // that are wanted by their path below from. Folders
-// of notKept are left out. It gives the bytes of files.
+// of notKept are left out. It gives the bytes of files; after a failure none
+// are left.
 func copyRamdisk(from, to string, wanted func(rel string) bool) (int64, error) {
 	var root unix.Stat_t
 	if err := unix.Stat(from, &root); err != nil {
 		return 0, fmt.Errorf("copy %s: %w", from, err)
 	}
 	var total int64
+	var made []string
 	links := map[uint64]string{}
 	err := filepath.WalkDir(from, func(p string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -133,10 +135,18 @@ func copyRamdisk(from, to string, wanted func(rel string) bool) (int64, error) {
 			}
 			n, err := sys.CopyFile(p, dst, os.FileMode(st.Mode&0o7777))
 			total += n
+			if err == nil {
+				made = append(made, dst)
+			}
 			return err
 		}
 		return nil // device nodes are devtmpfs's business
 	})
+	if err != nil {
+		for _, p := range made { // memory that the root lacks
+			_ = os.Remove(p)
+		}
+	}
 	return total, err
 }
 

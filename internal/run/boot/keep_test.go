@@ -54,6 +54,25 @@ func TestCopyRamdisk(t *testing.T) {
 	}
 }
 
+// What cannot be copied whole is not left in a /run that is full.
+func TestCopyRamdiskFails(t *testing.T) {
+	from, to := t.TempDir(), t.TempDir()
+	for _, p := range []string{filepath.Join(from, "a"), filepath.Join(from, "b")} {
+		if err := os.WriteFile(p, []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(to, "b/in the way"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := copyRamdisk(from, to, func(string) bool { return true }); err == nil {
+		t.Error("copied over a folder")
+	}
+	if _, err := os.Lstat(filepath.Join(to, "a")); err == nil {
+		t.Error("half of the ramdisk is left")
+	}
+}
+
 func TestMountsBelow(t *testing.T) {
 	const info = `22 1 0:20 / / rw - tmpfs tmpfs rw
 30 22 8:1 / /oldroot rw,relatime shared:1 - ext4 /dev/sda1 rw
