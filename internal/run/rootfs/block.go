@@ -140,7 +140,9 @@ func (b *block) Mount(ctx context.Context, e *Env) error {
 	text, _ := os.ReadFile(resolveIn(Target, "/etc/fstab")) // a root without one says nothing
 	fstab := ParseFstab(string(text))
 	if own, ok := findMount(fstab, "/"); ok && b.fstab && b.flags == "" {
-		b.again(e, own, journal)
+		if err := b.again(e, own, journal); err != nil {
+			return b.explain(err)
+		}
 	}
 	mounted, err := usr(ctx, e, fstab, b.ro)
 	if mounted {
@@ -164,26 +166,24 @@ func (b *block) journal(ctx context.Context, e *Env) ([]string, error) {
 }
 
 // again mounts the root with the options of its own fstab.
-func (b *block) again(e *Env, own Mountpoint, journal []string) {
+func (b *block) again(e *Env, own Mountpoint, journal []string) error {
 	opts, _ := kernelOptions(own.Options)
 	if len(opts) == 0 {
-		return
+		return nil
 	}
 	if err := sys.Unmount(Target); err != nil {
 		e.Log.Warnf("%v", err)
-		return
+		return nil
 	}
 	b.mounts = nil
 	always := append([]string{b.mode()}, journal...)
 	err := b.mount(e, b.dev, Target, b.fs, append(always[:len(always):len(always)], opts...))
 	if err == nil {
 		e.Log.Debugf("the root's fstab gives the options %s", strings.Join(opts, ","))
-		return
+		return nil
 	}
 	e.Log.Warnf("with the options of its own fstab (%s): %v; mounted without", strings.Join(opts, ","), err)
-	if err := b.mount(e, b.dev, Target, b.fs, always); err != nil {
-		e.Log.Errorf("%v", err)
-	}
+	return b.mount(e, b.dev, Target, b.fs, always)
 }
 
 // explain adds what a person would look for after a failed mount.
