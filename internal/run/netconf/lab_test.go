@@ -2,16 +2,11 @@ package netconf
 
 import (
 	"bytes"
-	"errors"
-	"flag"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,64 +22,6 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
-
-// update writes the golden files.
-var update = flag.Bool("update", false, "write testdata")
-
-// TestMain lets more tests wait beside each other than there are processors.
-func TestMain(m *testing.M) {
-	netns.Reexec()
-	flag.Parse()
-	if err := flag.Set("test.parallel", strconv.Itoa(max(8, runtime.GOMAXPROCS(0)))); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
-
-// elsewhere runs the test that calls it in a process and a network of its own, and
-// says so; there it says no. What a test brings up is never the host's network nor
-// another test's, and tests, which mostly wait, wait beside each other.
-func elsewhere(t *testing.T) bool {
-	t.Helper()
-	if netns.Inside() {
-		return false
-	}
-	t.Parallel()
-	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	var name []string
-	for part := range strings.SplitSeq(t.Name(), "/") {
-		name = append(name, "^"+regexp.QuoteMeta(part)+"$")
-	}
-	c, err := netns.Start(netns.Options{
-		Args: []string{"-test.v", "-test.timeout=5m", "-test.cpu=" + strconv.Itoa(runtime.GOMAXPROCS(0)), "-test.run=" + strings.Join(name, "/")},
-		// A process with the race detector otherwise sleeps for a second at its end.
-		Env: []string{"GORACE=atexit_sleep_ms=0 " + os.Getenv("GORACE")}, Run: true, Stdout: out, Stderr: out,
-	})
-	if r := (*netns.Refused)(nil); errors.As(err, &r) {
-		t.Skip(r)
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	err = c.Wait(t.Context())
-	text, rerr := os.ReadFile(out.Name())
-	if rerr != nil {
-		t.Fatal(rerr)
-	}
-	switch {
-	case err == nil && bytes.Contains(text, []byte("--- PASS: "+t.Name()+" (")):
-		t.Logf("%s", text)
-	case err == nil && bytes.Contains(text, []byte("--- SKIP: "+t.Name()+" (")):
-		t.Skipf("%s", text)
-	default:
-		t.Errorf("%v\n%s", err, text)
-	}
-	return true
-}
 
 // wires is a network for one test: switches in a namespace of their own, where
 // servers run, and NICs of ours that are plugged into them.
@@ -185,57 +122,6 @@ func (w *wires) plug(name, mac, sw string) {
 func (w *wires) unplug(name string, out bool) {
 	w.t.Helper()
 	w.there("ip link set p-" + name + " " + map[bool]string{true: "down", false: "up"}[out])
-}
-
-// server is a program that runs where the switches are.
-type server struct {
-	w   *wires
-	cmd *exec.Cmd
-	out *safeBuffer
-}
-
-// start starts a server, which is stopped at the end of the test.
-func (w *wires) start(cmd string, more ...string) *server {
-	w.t.Helper()
-	s := &server{w: w, cmd: exec.Command("nsenter", w.args(cmd, more...)...), out: &safeBuffer{}}
-	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
-	if err := s.cmd.Start(); err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() {
-		s.stop()
-		if w.t.Failed() {
-			w.t.Logf("%s said:\n%s", cmd, s.out)
-		}
-	})
-	return s
-}
-
-func (s *server) stop() {
-	if s.cmd.ProcessState == nil {
-		_ = s.cmd.Process.Kill()
-		_ = s.cmd.Wait()
-	}
-}
-
-// dnsmasq serves DHCP on a switch, on the address given to it.
-func (w *wires) dnsmasq(sw, address string, words ...string) *server {
-	w.t.Helper()
-	for _, a := range strings.Fields(address) {
-		flags := ""
-		if strings.Contains(a, ":") {
-			flags = " nodad"
-		}
-		if exec.Command("nsenter", w.args("ip addr add "+a+" dev "+sw+flags)...).Run() != nil {
-			w.t.Logf("%s has %s already", sw, a)
-		}
-	}
-	dir := w.t.TempDir()
-	// As a daemon it would change its user, which a namespace of one user refuses.
-	s := w.start("dnsmasq", append([]string{"--no-daemon", "--conf-file=/dev/null", "--port=0", "--interface=" + sw, "--bind-interfaces", "--no-ping", "--log-dhcp", "--log-facility=-", "--pid-file=" + dir + "/pid", "--dhcp-leasefile=" + dir + "/leases"}, words...)...)
-	w.eventually("dnsmasq started", func() bool { return strings.Contains(s.out.String(), "started") })
-	return s
 }
 
 // eventually waits for what programs outside of Go do; they tell nobody.

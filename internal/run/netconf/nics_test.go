@@ -1,59 +1,15 @@
 package netconf
 
 import (
-	"context"
 	"fmt"
 	"net"
-	"os"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
-
-// over calls f where the switches are: what it opens there, stays there.
-func (w *wires) over(f func() error) {
-	w.t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	home, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer home.Close()
-	there, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", w.pid))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer there.Close()
-	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
-		w.t.Fatal(err)
-	}
-	err = f()
-	if err := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); err != nil {
-		panic(err) // this thread is of no use any more
-	}
-	if err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-// listen opens a TCP port where the switches are, for those who come by one of them.
-func (w *wires) listen(sw, addr string) {
-	w.t.Helper()
-	w.over(func() error {
-		lc := net.ListenConfig{Control: bindTo(sw, true)}
-		l, err := lc.Listen(context.Background(), "tcp", addr)
-		if err == nil {
-			w.t.Cleanup(func() { l.Close() })
-		}
-		return err
-	})
-}
 
 func lan(i int) (address, pool string) {
 	return fmt.Sprintf("10.%d.0.1/24", i), fmt.Sprintf("--dhcp-range=10.%d.0.50,10.%d.0.60,255.255.255.0,1h", i, i)
@@ -322,87 +278,5 @@ func TestPeer(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{"10.2.0.1/32", "default via 10.2.0.1"}, w.routes("eth0")); d != "" {
 		t.Error(d)
-	}
-}
-
-// TestBridge: a lease for a bridge over two NICs, of which one has a cable. It has
-// the MAC of the first in the list, though that comes last and without a cable.
-func TestBridge(t *testing.T) {
-	if elsewhere(t) {
-		return
-	}
-	w := wire(t)
-	w.plug("eth1", mac1, "sw0")
-	w.plug("eth0", mac0, "sw0")
-	w.unplug("eth0", true)
-	address, pool := lan(1)
-	w.dnsmasq("sw0", address, pool, "--dhcp-host="+mac0+",10.1.0.55", "--dhcp-host="+mac1+",10.1.0.56")
-	m := w.boot("bridge=br7:eth0,eth1 ip=br7:dhcp")
-	r := w.up(m)
-	if a := r.Lease.Address; r.Device != "br7" || a != prefix("10.1.0.55/24") {
-		t.Errorf("%s with %s won", r.Device, a)
-	}
-	w.eventually("the state", func() bool {
-		s := m.State()
-		return strings.Contains(s, "eth1: part of br7") && strings.Contains(s, "eth0: no carrier (cable?)")
-	})
-}
-
-// TestBridgeWithoutFirst: the first of the list never comes; the other is waited with for a while.
-func TestBridgeWithoutFirst(t *testing.T) {
-	if elsewhere(t) {
-		return
-	}
-	w := wire(t)
-	w.plug("eth1", mac1, "sw0")
-	address, pool := lan(1)
-	w.dnsmasq("sw0", address, pool)
-	m := w.boot("bridge=br7:eth0,eth1 ip=br7:dhcp")
-	if _, err := m.Wait(t.Context(), time.Second); err == nil || !strings.Contains(err.Error(), "br7: none of eth0, eth1 has become part of it") {
-		t.Errorf("at first: %v", err)
-	}
-	if r := w.up(m); r.MAC != mac1 {
-		t.Errorf("%s won", r.MAC)
-	}
-}
-
-// TestManyNICs: 200 NICs, of which one leads anywhere. What it costs must not
-// grow with their square.
-func TestManyNICs(t *testing.T) {
-	if elsewhere(t) {
-		return
-	}
-	cost := func(t *testing.T, n int) time.Duration {
-		w := wire(t)
-		for i := range n {
-			w.plug(fmt.Sprintf("eth%d", i), fmt.Sprintf("02:00:00:00:%02x:%02x", i/256, i%256), "sw0")
-		}
-		address, pool := lan(1)
-		w.dnsmasq("sw0", address, pool)
-		for i := range n - 1 {
-			w.there("ip link set p-eth" + fmt.Sprint(i) + " nomaster")
-		}
-		var before, after unix.Rusage
-		if err := unix.Getrusage(unix.RUSAGE_SELF, &before); err != nil {
-			t.Fatal(err)
-		}
-		m := w.boot("rd.neednet=1")
-		if r := w.up(m); r.Device != fmt.Sprintf("eth%d", n-1) {
-			t.Errorf("%s won", r.Device)
-		}
-		m.Close()
-		if err := unix.Getrusage(unix.RUSAGE_SELF, &after); err != nil {
-			t.Fatal(err)
-		}
-		used := func(u unix.Rusage) time.Duration { return time.Duration(u.Utime.Nano() + u.Stime.Nano()) }
-		t.Logf("%d NICs: %s of processor time", n, used(after)-used(before))
-		return used(after) - used(before)
-	}
-	var few, many time.Duration
-	t.Run("50", func(t *testing.T) { few = cost(t, 50) })
-	t.Run("200", func(t *testing.T) { many = cost(t, 200) })
-	// The kernel's own work per NIC grows with their number, a little.
-	if many > 8*few+200*time.Millisecond {
-		t.Errorf("50 NICs cost %s, 200 NICs %s", few, many)
 	}
 }

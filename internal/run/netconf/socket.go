@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -84,5 +85,61 @@ func (c *conn4) close() {
 		c.udp.Close()
 	}
 	c.mu.Unlock()
+	c.wg.Wait()
+}
+
+// conn6 is the packetConn6 of a real NIC.
+type conn6 struct {
+	udp net.PacketConn
+	to  *net.UDPAddr
+	in  chan packet6
+	wg  sync.WaitGroup
+}
+
+// open6 opens the client's port. The NIC must have its link-local address.
+func open6(ifname string, index int) (*conn6, error) {
+	udp, err := listenUDP(ifname, netip.AddrPortFrom(netip.IPv6Unspecified(), 546))
+	if err != nil {
+		return nil, fmt.Errorf("open a DHCPv6 socket on %s: %w", ifname, err)
+	}
+	// By number: names are cached for a minute by Go, and this one may be new.
+	zone := strconv.Itoa(index)
+	c := &conn6{udp: udp, to: &net.UDPAddr{IP: net.ParseIP("ff02::1:2"), Port: 547, Zone: zone}, in: make(chan packet6, 16)}
+	c.wg.Add(1)
+	go c.read()
+	return c, nil
+}
+
+func (c *conn6) read() {
+	defer c.wg.Done()
+	defer close(c.in)
+	buf := make([]byte, 64<<10)
+	for {
+		n, from, err := c.udp.ReadFrom(buf)
+		if err != nil {
+			return
+		}
+		m, err := parse6(slices.Clone(buf[:n]))
+		ua, ok := from.(*net.UDPAddr)
+		if err != nil || !ok {
+			continue
+		}
+		a, _ := netip.AddrFromSlice(ua.IP)
+		select {
+		case c.in <- packet6{m, a}:
+		default: // nobody waits for an answer now
+		}
+	}
+}
+
+func (c *conn6) send(b []byte) error {
+	_, err := c.udp.WriteTo(b, c.to)
+	return err
+}
+
+func (c *conn6) packets() <-chan packet6 { return c.in }
+
+func (c *conn6) close() {
+	c.udp.Close()
 	c.wg.Wait()
 }
