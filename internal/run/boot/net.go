@@ -3,6 +3,7 @@ package boot
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/netip"
 	"strings"
 	"time"
@@ -94,9 +95,11 @@ func (b *Boot) netLimits() netconf.Limits {
 		{"rd.net.timeout.carrier", &l.Carrier}, {"rd.net.timeout.ifup", &l.Up}, {"rd.net.timeout.ipv6dad", &l.DAD},
 		{"rd.net.timeout.ipv6auto", &l.Auto}, {"rd.net.timeout.dhcp", &l.DHCP},
 	} {
-		*w.to = time.Duration(b.line.Int(int(*w.to/time.Second), 1, 86400, w.word)) * time.Second
+		// A second is as good as none at all, and a day as good as for ever.
+		n := b.line.Int(int(*w.to/time.Second), 0, math.MaxInt, w.word)
+		*w.to = time.Duration(min(max(n, 1), 86400)) * time.Second
 	}
-	l.Retries = b.line.Int(l.Retries, 1, 1000, "rd.net.dhcp.retry")
+	l.Retries = min(b.line.Int(l.Retries, 1, math.MaxInt, "rd.net.dhcp.retry"), 1000)
 	return l
 }
 
