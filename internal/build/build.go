@@ -185,6 +185,7 @@ func run(ctx context.Context, o Options, out output) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build %s: %w", out.name(), err)
 	}
+	res.Notices = append(res.Notices, r.exposed(out)...)
 	if n := o.Cache.Notice(); n != "" {
 		res.Notices = append(res.Notices, n)
 	}

@@ -23,6 +23,14 @@ func (f *fileOutput) name() string { return f.path }
 
 func (f *fileOutput) wantsKernel() bool { return false }
 
+// readers looks at the file: a filesystem without modes gives it to all.
+func (f *fileOutput) readers() string {
+	if fi, err := os.Stat(f.path); err == nil && fi.Mode().Perm()&0o077 == 0 {
+		return ""
+	}
+	return "other users"
+}
+
 func (f *fileOutput) check() error {
 	there, err := existing(f.path, fs.FileMode.IsRegular, "regular file")
 	if err == nil && there && !f.force {
@@ -36,7 +44,8 @@ func (f *fileOutput) begin() (target, error) {
 	if f.work, err = newFolder(f.path); err != nil {
 		return nil, err
 	}
-	file, err := os.OpenFile(filepath.Join(f.work.path, "ramdisk"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	// Ramdisks hold keys and passwords.
+	file, err := os.OpenFile(filepath.Join(f.work.path, "ramdisk"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, plain(err)
 	}

@@ -24,6 +24,7 @@ type output interface {
 	name() string
 	check() error
 	wantsKernel() bool
+	readers() string // who besides its owner can read what was made; "" for nobody
 	begin() (target, error)
 	finish(*Result, []bootset.File, *cache.Cache, []keeping) error
 	abort()
@@ -179,6 +180,8 @@ type dirOutput struct {
 func (d *dirOutput) name() string { return d.path }
 
 func (d *dirOutput) wantsKernel() bool { return true }
+
+func (d *dirOutput) readers() string { return "whoever its server serves" }
 
 func (d *dirOutput) check() error {
 	there, err := existing(d.path, fs.FileMode.IsDir, "folder")

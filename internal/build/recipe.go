@@ -39,6 +39,8 @@ type recipe struct {
 	kernel    string // "" if it is not wanted
 	kconf     *kconfig
 	features  []wanted
+	crypttab  []host.Crypt
+	secrets   []secret
 	skeleton  []item // standing files, part of userland
 	microcode []item
 	early     []item // with TwoParts, what the plain archive begins with
@@ -128,6 +130,9 @@ func newRecipe(ctx context.Context, o *Options, wantKernel bool) (*recipe, error
 	if o.KernelOnly {
 		return r, errors.Join(r.addExtra(o), r.remove(o))
 	}
+	if h != nil && slices.Contains(r.featureNames(), "crypt") {
+		r.crypttab = h.Crypttab()
+	}
 	if err := r.addFiles(o); err != nil {
 		return nil, err
 	}
@@ -201,7 +206,11 @@ func (r *recipe) addConfig(o *Options, h *host.Host, manifest bool) error {
 	if len(words) > 0 {
 		r.config = withParents(append(r.config, file("etc/cmdline.d/20-build.conf", 0o644, strings.Join(words, " ")+"\n", "command line of this machine's root and of features")))
 	}
-	return nil
+	crypttab, err := r.crypttabItems(o)
+	if len(crypttab) > 0 {
+		r.config = withParents(append(r.config, crypttab...))
+	}
+	return err
 }
 
 // modulesRoot is where the kernel looks for modules, below the ramdisk's root.

@@ -27,6 +27,9 @@ func (r *recipe) addFiles(o *Options) error {
 			return err
 		}
 	}
+	if err := f.crypttab(); err != nil {
+		return err
+	}
 	if o.Tools == "distro" {
 		if err := f.distro(); err != nil {
 			return err

@@ -8,7 +8,7 @@
 // process, opens no device and changes nothing. It does not decide what is in
 // the ramdisk: it names modules, features and words, each with its reason.
 //
-// Formats: sysfs (Documentation/ABI), proc(5), proc_pid_mountinfo(5), fstab(5),
+// Formats: sysfs (Documentation/ABI), proc(5), proc_pid_mountinfo(5), fstab(5), crypttab(5),
 // and the UUIDs that lvm2, cryptsetup and multipath give device-mapper devices.
 package host
 
@@ -45,6 +45,7 @@ type Host struct {
 	filesystems []*Filesystem // all that the boot needs, Root first
 	stack       stack
 	seen        map[string]*node
+	crypttab    []Crypt
 	nics        []nic // that lead to the root
 	nicWhy      map[string]string
 }

@@ -103,7 +103,7 @@ func (h *Host) wantFilesystem(w *wanted, fs *Filesystem) {
 func (h *Host) wantNode(w *wanted, n *node) {
 	where := h.stack.why[n]
 	makes := func(kind string) string { return fmt.Sprintf("makes %s (%s), %s", n.Label, kind, where) }
-	must := !strings.Contains(where, "swap")
+	must := !n.aside && !strings.Contains(where, "swap")
 	switch n.Kind {
 	case "dm":
 		w.add(must, makes("device-mapper"), "dm_mod")

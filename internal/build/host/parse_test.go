@@ -102,7 +102,7 @@ func TestKept(t *testing.T) {
 func FuzzParsers(f *testing.F) {
 	for _, s := range []string{
 		`UUID=a\040b / ext4 x`, "LVM-x\nvg--a-b-", "eth0\t0000000A\t0\t0001\t0\t0\t0\t000000FF\n",
-		"fe800000000000000000000000000000 ff 0 00 0 0 0 0 1 eth0", `a="b c`, "/dev/sda partition 1", "part9-mpath-x", "CRYPT-LUKS1--", "[::1]:/x",
+		"fe800000000000000000000000000000 ff 0 00 0 0 0 0 1 eth0", `a="b c`, "a UUID=\"x\" - luks,,keyscript=y,header=/z:LABEL=q", "/dev/sda partition 1", "part9-mpath-x", "CRYPT-LUKS1--", "[::1]:/x",
 	} {
 		f.Add(s)
 	}
@@ -110,6 +110,11 @@ func FuzzParsers(f *testing.F) {
 		for _, m := range parseFstab(s) {
 			if m.Type == "" || m.Target == "" {
 				t.Errorf("a mount without type or place: %+v", m)
+			}
+		}
+		for _, c := range parseCrypttab(s) {
+			if again := parseCrypttab(c.Line()); len(again) != 1 || again[0].Line() != c.Line() {
+				t.Errorf("line %q is read as %+v", c.Line(), again)
 			}
 		}
 		parseSwaps(s)

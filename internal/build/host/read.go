@@ -36,6 +36,7 @@ func read(root string) (*Host, error) {
 	h.running = cmdline.Split(t.line("proc/cmdline"))
 	h.readMounts(t)
 	h.readSwap(t)
+	h.readCrypttab(t)
 	h.readNetwork(t)
 	h.judge()
 	return h, nil

@@ -18,6 +18,8 @@ type node struct {
 	Level string // md: raid1
 	uuid  string // md: of the array
 	Below []*node
+	aside bool // the boot does not wait for it
+	apart bool // crypt: its header is elsewhere, so that only crypttab tells what it is
 }
 
 // stack is what lies under the filesystems, each device once.

@@ -24,6 +24,12 @@ func (h *Host) features() []string {
 			}
 		}
 	}
+	for _, c := range h.crypttab {
+		set["crypt"], set["dm"] = true, true
+		if _, ok := c.option("tpm2-device"); ok {
+			set["tpm2"] = true
+		}
+	}
 	for _, fs := range h.filesystems {
 		if fs.Type == "overlay" {
 			set["overlayfs"] = true
@@ -57,9 +63,10 @@ func (h *Host) cmdline() []string {
 	}
 	for _, n := range h.stack.nodes {
 		switch {
+		case n.aside:
 		case n.Kind == "dm" && n.DM.Kind == "lvm" && !n.DM.Hide && n.DM.LV != "":
 			add("rd.lvm.lv=" + n.DM.VG + "/" + n.DM.LV)
-		case n.Kind == "dm" && n.DM.Kind == "crypt" && n.DM.UUID != "":
+		case n.Kind == "dm" && n.DM.Kind == "crypt" && n.DM.UUID != "" && !n.apart:
 			// Its name stays: the system's own fstab and crypttab know it by that.
 			if name := strings.TrimPrefix(n.Label, "/dev/mapper/"); name != "luks-"+n.DM.UUID {
 				add("rd.luks.name=" + n.DM.UUID + "=" + name)

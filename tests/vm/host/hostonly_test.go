@@ -47,7 +47,8 @@ type kind struct {
 	first    string   // words for the boot with the generic ramdisk
 	fstab    string   // line of /
 	root     string   // pattern of what the marker stands on
-	type1    string   // typed at the second boot when a passphrase is asked for
+	type1    string   // typed at the first boot when a passphrase is asked for
+	crypttab string   // by which the second boot opens the root, with a key of it
 	words    []string // of the command line built in
 	in, out  []string // modules
 	features []string // words of reasons in files.json
@@ -107,9 +108,10 @@ printf secret | cryptsetup luksFormat --batch-mode --type luks2 --pbkdf pbkdf2 -
 printf secret | cryptsetup open --key-file - /dev/vgc/cry plain
 mkfs.ext4 -q -L croot /dev/mapper/plain` + fmt.Sprintf(install, "ext4", "/dev/mapper/plain") + "cryptsetup close plain; lvm vgchange -an",
 			first: "root=LABEL=croot rd.luks.uuid=" + luks, fstab: "LABEL=croot / ext4 defaults 0 1", root: `/dev/\S+ ext4`, type1: "secret\n",
-			words: []string{"root=UUID=", "rd.luks.uuid=" + luks, "rd.lvm.lv=vgc/cry"},
-			in:    []string{"virtio_blk", "ext4", "dm-mod", "dm-crypt", "xts", "aesni-intel", "algif_skcipher"}, out: []string{"md-mod", "dm-cache", "twofish_generic", "btrfs"},
-			features: []string{"usr/sbin/cryptsetup", "usr/sbin/lvm"},
+			crypttab: "luks-" + luks + " UUID=" + luks + " /etc/keys/root.key luks,discard,x-initrd.attach",
+			words:    []string{"root=UUID=", "rd.luks.uuid=" + luks, "rd.lvm.lv=vgc/cry"},
+			in:       []string{"virtio_blk", "ext4", "dm-mod", "dm-crypt", "xts", "aesni-intel", "algif_skcipher"}, out: []string{"md-mod", "dm-cache", "twofish_generic", "btrfs"},
+			features: []string{"usr/sbin/cryptsetup", "usr/sbin/lvm", "etc/crypttab", "etc/keys/root.key"},
 		},
 		"btrfs on two disks": {
 			disks: 2, programs: []string{"mkfs.btrfs", "btrfs"},
@@ -137,7 +139,11 @@ func hostonly(t *testing.T, tree, generic string, k kind) {
 	if err := pack(io); err != nil {
 		t.Fatal(err)
 	}
-	script := "echo '" + k.fstab + "' >/etc/fstab\n" + inside
+	script := "echo '" + k.fstab + "' >/etc/fstab\n"
+	if k.crypttab != "" {
+		script += "mkdir -p /etc/keys; printf secret >/etc/keys/root.key; echo '" + k.crypttab + "' >/etc/crypttab\n"
+	}
+	script += inside
 	var disks []qemu.Disk
 	if k.make == "" {
 		disks = append(disks, qemu.Disk{Path: vmtest.MarkerRoot(t, 256<<20, script, "mkfs.ext4", "-q", "-F", "-L", "hostroot")})
@@ -149,13 +155,10 @@ func hostonly(t *testing.T, tree, generic string, k kind) {
 	}
 	more := []qemu.Disk{{Path: programs, Serial: "TREE"}, {Path: io, Serial: "IO"}}
 	v := vmtest.Boot(t, vmtest.Direct(t, generic, k.first+" hostbuild", slices.Concat(disks, more)...))
-	answer := func() {
-		if k.type1 != "" {
-			v.Expect(`Passphrase for .*\(luks-[^)]*\): `, boot) // init says before that it will ask
-			v.Send(k.type1)
-		}
+	if k.type1 != "" {
+		v.Expect(`Passphrase for .*\(luks-[^)]*\): `, boot) // init says before that it will ask
+		v.Send(k.type1)
 	}
-	answer()
 	v.Expect(vmtest.Marker+` on `+k.root, boot)
 	if got := v.Expect(`BUILT (\d+)\n`, boot); got[1] != "0" {
 		t.Fatalf("the build ended with exit code %s", got[1])
@@ -173,7 +176,6 @@ func hostonly(t *testing.T, tree, generic string, k kind) {
 		t.Fatalf("segments %q, %v", spec.Initrds, err)
 	}
 	v = vmtest.Boot(t, spec)
-	answer()
 	v.Expect(vmtest.Marker+` on `+k.root, boot)
 	v.WaitPowerOff(time.Minute)
 }
