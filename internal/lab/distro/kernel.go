@@ -129,7 +129,7 @@ func unpack(ctx context.Context, run hosttool.Runner, dir string, names []string
 	if err := os.Mkdir(debs, 0o755); err != nil {
 		return err
 	}
-	get := append([]string{"apt-get", "-o", "APT::Sandbox::User=root", "-q", "download"}, names...)
+	get := append([]string{"apt-get", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=5", "-q", "download"}, names...)
 	if _, err := run.Run(ctx, hosttool.Cmd{Args: get, Dir: debs}); err != nil {
 		return err
 	}

@@ -172,6 +172,7 @@ func privateApt(dir string, rel Release, arch string) (string, error) {
 APT::Architectures { %q; };
 APT::Sandbox::User "root";
 Acquire::Languages "none";
+Acquire::Retries "5";
 Dir::State %q;
 Dir::State::status %q;
 Dir::Cache %q;
