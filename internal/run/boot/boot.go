@@ -33,6 +33,7 @@ import (
 // Boot is one boot.
 type Boot struct {
 	start  time.Time
+	nodes  bool // of /dev are made by us
 	life   context.Context
 	log    *console.Log
 	reaper *console.Reaper // runs the ramdisk's programs, too: Run
@@ -108,7 +109,8 @@ func Main() {
 }
 
 func (b *Boot) run(ctx context.Context) {
-	if err := mountAll(); err != nil {
+	var err error
+	if b.nodes, err = mountAll(); err != nil {
 		b.log.Errorf("%v", err)
 	}
 	openConsole()

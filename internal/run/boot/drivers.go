@@ -40,7 +40,7 @@ func (b *Boot) stagePreTrigger(ctx context.Context) error {
 		// What a server or a hook will ask for may need all disks; a watchdog is not
 		// among what a root waits for.
 		all := b.conf.Server != nil || b.role() != "root" || b.hooks.Any("initqueue/settled") || b.feeding != nil
-		needs := device.Needs{Network: b.needNetwork() || b.ssh != nil, All: all}
+		needs := device.Needs{Network: b.needNetwork() || b.ssh != nil, All: all, Nodes: b.nodes}
 		if b.devices, err = device.Start(b.life, b.log, b.mods, needs); err != nil {
 			return err
 		}

@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"os"
 
+	"bareroot/internal/run/device"
 	"bareroot/internal/sys"
 	"golang.org/x/sys/unix"
 )
 
 // mountAll mounts the kernel's filesystems. It tries all and reports what
-// failed.
-func mountAll() error {
+// failed. nodes: the kernel has no devtmpfs, so that the nodes of /dev are ours to make.
+func mountAll() (nodes bool, err error) {
 	unix.Umask(0o022)
 	var errs []error
 	for _, m := range []struct{ source, target, fstype, opts string }{
@@ -27,7 +28,8 @@ func mountAll() error {
 			continue
 		}
 		if m.fstype == "devtmpfs" {
-			err = errors.Join(fmt.Errorf("%w; devices that appear from now on have no nodes in /dev", err), ownNodes("/sys", m.target))
+			nodes = true
+			err = errors.Join(fmt.Errorf("%w; init makes the nodes in /dev", err), sys.Mount("tmpfs", m.target, "tmpfs", "mode=0755,nosuid,noatime"), device.MakeNodes("/sys", m.target))
 		}
 		errs = append(errs, err)
 	}
@@ -55,7 +57,7 @@ func mountAll() error {
 		// Missing where the module is not in the ramdisk; nothing here depends on it.
 		_ = sys.Mount("efivarfs", "/sys/firmware/efi/efivars", "efivarfs", "nosuid,noexec,nodev")
 	}
-	return errors.Join(errs...)
+	return nodes, errors.Join(errs...)
 }
 
 // openConsole makes /dev/console our standard files. The kernel does so only

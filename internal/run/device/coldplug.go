@@ -23,6 +23,8 @@ type Needs struct {
 	// All disks, rather than one that is waited for by name: disk controllers
 	// are then waited for when their module is loaded.
 	All bool
+	// Nodes asks for nodes in /dev, which a kernel without devtmpfs does not make.
+	Nodes bool
 }
 
 // Manager owns the devices until Close.
@@ -73,6 +75,9 @@ func Start(ctx context.Context, log *console.Log, mods *Modules, needs Needs) (*
 	if !needs.All && mods != nil {
 		m.alone = m.aloneWithDriver()
 	}
+	if needs.Nodes {
+		m.makeNodes() // of what came before there was the socket
+	}
 	m.first = m.kernelSeq()
 	ctx, m.cancel = context.WithCancel(ctx)
 	m.startLoaders()
@@ -120,6 +125,9 @@ func (m *Manager) listen(ctx context.Context) {
 		if errors.Is(err, errLost) {
 			m.Log.Warnf("the kernel dropped device events; all devices are looked at again")
 			last := m.kernelSeq()
+			if m.needs.Nodes {
+				m.makeNodes()
+			}
 			m.Coldplug(ctx)
 			m.handled(last)
 			continue
@@ -133,6 +141,9 @@ func (m *Manager) listen(ctx context.Context) {
 		if u.Subsystem == "block" || u.Subsystem == "net" {
 			m.Log.Debugf("uevent %s %s %s", u.Action, u.Subsystem, u.DevPath)
 		}
+		if m.needs.Nodes {
+			m.node(u)
+		}
 		switch {
 		case u.Action == "remove" && u.Subsystem == "block":
 			m.look(filepath.Base(u.DevPath), true)
@@ -145,6 +156,12 @@ func (m *Manager) listen(ctx context.Context) {
 		}
 		n, _ := strconv.ParseUint(u.Seq, 10, 64)
 		m.handled(n)
+	}
+}
+
+func (m *Manager) makeNodes() {
+	if err := MakeNodes(m.sys, m.dev); err != nil {
+		m.Log.Warnf("%v", err)
 	}
 }
 

@@ -173,6 +173,26 @@ func TestMany(t *testing.T) {
 	}
 }
 
+// TestColdplugForgets: when events were lost, a disk that went meanwhile is one
+// that is not there.
+func TestColdplugForgets(t *testing.T) {
+	m := many(t, 3)
+	m.Coldplug(t.Context())
+	m.leave()
+	if err := os.RemoveAll(filepath.Join(m.sys, "class/block/sd0001")); err != nil {
+		t.Fatal(err)
+	}
+	m.Coldplug(t.Context())
+	m.leave()
+	var names []string
+	for _, b := range m.Blocks() {
+		names = append(names, b.Name)
+	}
+	if d := cmp.Diff([]string{"sd0000", "sd0002"}, names); d != "" {
+		t.Error(d)
+	}
+}
+
 // BenchmarkDisks is the cost of a disk among many: ns/disk must not grow with
 // their number.
 func BenchmarkDisks(b *testing.B) {

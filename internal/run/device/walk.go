@@ -2,17 +2,28 @@ package device
 
 import (
 	"context"
+	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"bareroot/internal/sys"
 )
 
 // Coldplug looks at the devices that there are: modaliases are queued for
-// loading, block devices named.
+// loading, block devices named; those that have gone are forgotten.
 func (m *Manager) Coldplug(ctx context.Context) {
+	m.mu.Lock()
+	known := slices.Collect(maps.Keys(m.blocks))
+	m.mu.Unlock()
+	for _, name := range known {
+		if _, err := os.Lstat(filepath.Join(m.sys, "class/block", name)); errors.Is(err, fs.ErrNotExist) {
+			m.look(name, true)
+		}
+	}
 	m.urgent()
 	m.walk(ctx)
 }
