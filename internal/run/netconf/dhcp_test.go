@@ -1,7 +1,6 @@
 package netconf
 
 import (
-	"errors"
 	"net"
 	"regexp"
 	"strings"
@@ -155,9 +154,10 @@ func TestAddressInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(netlink.LinkSetUp(other), netlink.AddrAdd(other, &netlink.Addr{IPNet: netlink.NewIPNet(net.IP{10, 1, 0, 50})})); err != nil {
+	if err := netlink.AddrAdd(other, &netlink.Addr{IPNet: netlink.NewIPNet(net.IP{10, 1, 0, 50})}); err != nil {
 		t.Fatal(err)
 	}
+	w.ready("other")
 	s := w.dnsmasq("sw0", "10.1.0.1/24", "--dhcp-range=10.1.0.50,10.1.0.51,255.255.255.0,1h", "--dhcp-sequential-ip")
 	m := w.boot("ip=dhcp rd.neednet=1")
 	w.eventually("the address was declined", func() bool { return strings.Contains(s.out.String(), "DHCPDECLINE") })

@@ -118,6 +118,22 @@ func (w *wires) plug(name, mac, sw string) {
 	w.there("ip link set p-" + name + " up")
 }
 
+// ready switches a NIC of ours on and waits until its switch passes packets: one
+// that is sent as soon as there is a carrier may be lost.
+func (w *wires) ready(name string) {
+	w.t.Helper()
+	l, err := rtnl.ByName(name)
+	if err == nil {
+		err = rtnl.Set(l.Index, true)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.eventually("the switch passes packets of "+name, func() bool {
+		return strings.Contains(w.there("ip -d -o link show p-"+name), "state forwarding")
+	})
+}
+
 // unplug pulls the cable, or puts it back.
 func (w *wires) unplug(name string, out bool) {
 	w.t.Helper()

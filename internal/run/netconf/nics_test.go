@@ -251,6 +251,7 @@ func TestStaticInUse(t *testing.T) {
 	w := wire(t)
 	w.plug("eth0", mac0, "sw0")
 	w.there("ip addr add 10.1.0.9/24 dev sw0")
+	w.ready("eth0")
 	r := w.up(w.boot("ip=10.1.0.9:10.1.0.5::24::eth0:none nameserver=10.1.0.3"))
 	if !w.said("eth0: the address 10.1.0.9 is already used by ") {
 		t.Error("it was not said")

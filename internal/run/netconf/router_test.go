@@ -231,6 +231,11 @@ func TestDuplicate6(t *testing.T) {
 		w := wire(t)
 		w.plug("eth0", mac0, "sw0")
 		taken(t, w, "fe80::ff:fe00:10/64")
+		// The kernel makes the address, and asks for it once, when the boot allows IPv6.
+		if err := os.WriteFile("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", []byte("1"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		w.ready("eth0")
 		w.boot("ip=link6 rd.neednet=1")
 		w.eventually("it is said", func() bool { return w.said("eth0: the address fe80::ff:fe00:10 is already used by somebody else") })
 	})
@@ -241,6 +246,7 @@ func TestDuplicate6(t *testing.T) {
 		w := wire(t)
 		w.plug("eth0", mac0, "sw0")
 		taken(t, w, "fd01::9/64")
+		w.ready("eth0")
 		m := w.boot("ip=[fd01::9]::[fd01::1]:64::eth0:none")
 		w.eventually("it is said", func() bool {
 			return strings.Contains(m.State(), "eth0: the address fd01::9 is already used by somebody else")

@@ -1,7 +1,6 @@
 package netconf
 
 import (
-	"errors"
 	"net"
 	"strings"
 	"testing"
@@ -118,7 +117,8 @@ func TestAddressInUse6(t *testing.T) {
 		t.Fatal(err)
 	}
 	used := &netlink.Addr{IPNet: netlink.NewIPNet(net.ParseIP("fd01::100")), Flags: unix.IFA_F_NODAD}
-	if err := errors.Join(netlink.LinkSetUp(other), netlink.AddrAdd(other, used)); err != nil {
+	w.ready("other")
+	if err := netlink.AddrAdd(other, used); err != nil {
 		t.Fatal(err)
 	}
 	s := w.dnsmasq("sw0", "fd01::1/64", "--enable-ra", "--dhcp-range=fd01::100,fd01::100,64,1h")
