@@ -2,9 +2,11 @@ package netconf
 
 import (
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 
+	"bareroot/internal/run/rtnl"
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -101,6 +103,31 @@ func TestCable6(t *testing.T) {
 	})
 	if !w.said("the lease of " + before[0] + " on eth0 has ended") {
 		t.Error("the end of the lease was not said")
+	}
+}
+
+// TestResync: that an address went is seen though the report of it was lost.
+func TestResync(t *testing.T) {
+	if elsewhere(t) {
+		return
+	}
+	w := wire(t)
+	w.plug("eth0", mac0, "sw0")
+	m := w.boot("ip=link6 rd.neednet=1")
+	r := w.up(m)
+	gone := netip.MustParseAddr("fd01::9")
+	m.mu.Lock()
+	n := m.find("eth0")
+	n.addrs[gone] = rtnl.Addr6{Index: n.link.Index, Prefix: netip.PrefixFrom(gone, 64)}
+	m.mu.Unlock()
+	m.resync(t.Context())
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, there := n.addrs[gone]; there || !n.went[gone] {
+		t.Errorf("there %v, went %v", n.addrs, n.went)
+	}
+	if _, there := n.addrs[r.Lease.Address.Addr()]; !there {
+		t.Errorf("%s is not there any more: %v", r.Lease.Address, n.addrs)
 	}
 }
 

@@ -44,23 +44,34 @@ func (m *Manager) resync(ctx context.Context) {
 		there[l.Index] = true
 		m.handle(ctx, rtnl.Event{Index: l.Index, Link: &l})
 	}
+	addrs, err := rtnl.Addrs6()
+	has := map[int]map[netip.Addr]bool{}
+	for _, a := range addrs {
+		m.handle(ctx, rtnl.Event{Index: a.Index, Addr: &a})
+		if has[a.Index] == nil {
+			has[a.Index] = map[netip.Addr]bool{}
+		}
+		has[a.Index][a.Prefix.Addr()] = true
+	}
+	if err != nil {
+		m.cfg.Log.Debugf("%v", err) // a kernel without IPv6
+	}
+	var gone []rtnl.Event
 	m.mu.Lock()
-	var gone []int
-	for i := range m.nics {
+	for i, n := range m.nics {
 		if !there[i] {
-			gone = append(gone, i)
+			gone = append(gone, rtnl.Event{Index: i, Gone: true})
+			continue
+		}
+		for a := range n.addrs {
+			if !has[i][a] && err == nil {
+				gone = append(gone, rtnl.Event{Index: i, Lost: a})
+			}
 		}
 	}
 	m.mu.Unlock()
-	for _, i := range gone {
-		m.handle(ctx, rtnl.Event{Index: i, Gone: true})
-	}
-	addrs, err := rtnl.Addrs6()
-	if err != nil {
-		return // a kernel without IPv6
-	}
-	for _, a := range addrs {
-		m.handle(ctx, rtnl.Event{Index: a.Index, Addr: &a})
+	for _, e := range gone {
+		m.handle(ctx, e)
 	}
 }
 
