@@ -45,7 +45,7 @@ func newMonitor(ctx context.Context, conn io.ReadWriteCloser, event func(Event))
 	m := &monitor{conn: conn, event: event, replies: make(chan reply, 1), done: make(chan struct{})}
 	greeting := make(chan struct{})
 	go m.read(greeting)
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	select {
 	case <-greeting:
@@ -95,7 +95,7 @@ func (m *monitor) read(greeting chan<- struct{}) {
 func (m *monitor) do(ctx context.Context, command string, arguments, out any) error {
 	m.call.Lock()
 	defer m.call.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	select {
 	case <-m.replies: // of a command that was given up
