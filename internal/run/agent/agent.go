@@ -135,18 +135,25 @@ func (a *Agent) reportFacts(ctx context.Context, t *trouble) bool {
 		return true // orders may still be carried out
 	}
 	err = a.Dialect.Facts(ctx, f)
-	var p *api.Problem
 	switch {
 	case err == nil:
 		t.over()
 		a.post(api.Event{Kind: api.EventBoot, Phase: "discovered", Message: human.Count(len(f.Disks), "disk") + ", " + human.Count(len(f.NICs), "network interface")})
 		return true
-	case errors.As(err, &p) && p.Status >= 400 && p.Status < 500 && p.Status != http.StatusUnauthorized:
+	case refused(err):
 		a.say("%v", err)
 		return true
 	}
 	t.add("report facts", err)
 	return false
+}
+
+// refused says whether the server will refuse the same again. A session that it
+// does not know is another matter, and a server that is busy is only late.
+func refused(err error) bool {
+	var p *api.Problem
+	return errors.As(err, &p) && p.Status/100 == 4 &&
+		p.Status != http.StatusUnauthorized && p.Status != http.StatusRequestTimeout && p.Status != http.StatusTooManyRequests
 }
 
 // trouble is a server that is away: bounded, growing pauses, and one line on

@@ -163,14 +163,18 @@ func TestServerAway(t *testing.T) {
 }
 
 func TestServerAwayAtStart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &fake{err: errors.New("no route to host"), orders: []api.Order{{ID: "r", Kind: api.KindReboot}}}
-		a, _ := newAgent(f, nil)
-		go func() { time.Sleep(3 * time.Hour); f.setErr(nil) }()
-		if o := a.Run(t.Context()); o.Action != rdconf.ActionReboot || f.facts != 1 {
-			t.Errorf("outcome %+v, facts %d times", o, f.facts)
-		}
-	})
+	for name, away := range map[string]error{"away": errors.New("no route to host"), "busy": &api.Problem{Status: 429, Title: "too many requests"}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &fake{err: away, orders: []api.Order{{ID: "r", Kind: api.KindReboot}}}
+				a, _ := newAgent(f, nil)
+				go func() { time.Sleep(3 * time.Hour); f.setErr(nil) }()
+				if o := a.Run(t.Context()); o.Action != rdconf.ActionReboot || f.facts != 1 {
+					t.Errorf("outcome %+v, facts %d times", o, f.facts)
+				}
+			})
+		})
+	}
 }
 
 func TestSessionLost(t *testing.T) {

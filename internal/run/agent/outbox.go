@@ -2,9 +2,7 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"sync"
 	"time"
@@ -71,9 +69,7 @@ func (a *Agent) deliver(ctx context.Context) {
 
 		err := a.Dialect.Report(ctx, ev)
 		taken := err == nil
-		var p *api.Problem
-		if errors.As(err, &p) && p.Status >= 400 && p.Status < 500 && p.Status != http.StatusUnauthorized &&
-			p.Status != http.StatusRequestTimeout && p.Status != http.StatusTooManyRequests {
+		if refused(err) {
 			a.say("the server refuses a report (%s): %v", ev.Kind, err) // and will again
 			taken = true
 		}
