@@ -38,6 +38,7 @@ func (w *wires) kea(kind, sw, address, state string, config object) *server {
 		w.there("ip link set on-" + sw + " up")
 		w.there("ip link set up-" + sw + " master " + sw + " up")
 	}
+	w.eventually("the switch runs", func() bool { return strings.Contains(w.there("ip -o link show "+sw), "state UP") })
 	config["interfaces-config"] = object{"interfaces": []string{sw}}
 	config["lease-database"] = object{"type": "memfile", "name": filepath.Join(state, "leases"+kind), "lfc-interval": 0}
 	if kind == "6" {
