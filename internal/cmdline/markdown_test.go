@@ -16,8 +16,8 @@ func markdown() string {
 <!-- Generated: go test ./internal/cmdline -update -->
 
 Every word that a ramdisk may meet, and what becomes of it. ` + "`bareroot cmdline explain 'WORDS...'`" + ` says it of a whole
-line; ` + "`bareroot cmdline list`" + ` prints this table. How sources are joined, and what ` + "`ip=`" + ` takes in full, is in
-[init.md](init.md). Status:
+line; ` + "`bareroot cmdline list`" + ` prints this table. How sources are joined is in
+[init.md](init.md), what ` + "`ip=`" + ` takes in [network.md](network.md). Status:
 
 - works: carried out by this version
 - not yet: read and checked, named on the console, not carried out

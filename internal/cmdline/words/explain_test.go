@@ -22,6 +22,7 @@ func explained(s string) (Report, string) {
 func TestExplain(t *testing.T) {
 	for in, want := range map[string]string{
 		"root=LABEL=x":                "root=LABEL=x|works||",
+		"root=dhcp":                   "root=dhcp|works||",
 		"rd.retry=ten":                `rd.retry=ten|malformed|rd.retry takes a number from 0 on; the default "180" is used|`,
 		"metal.wipe-delay=120":        `|malformed|metal.wipe-delay takes a number from 2 to 60; the default "5" is used`,
 		"metal.wipe-delay=1":          `|malformed|metal.wipe-delay takes a number from 2 to 60`,

@@ -31,7 +31,7 @@ func RootKinds() []RootKind {
 		{"iscsi", "iSCSI", []string{"iscsi:[USER:PASS[:INUSER:INPASS]@]HOST:[PROTO]:[PORT]:[[IFACE:]NETDEV:][LUN]:TARGET", "iscsi: (firmware)"}, NotYet},
 		{"cifs", "CIFS share", []string{"cifs://[USER[:PASS]@]HOST/SHARE[/DIRECTORY]"}, NotYet},
 		{"virtiofs", "virtiofs", []string{"virtiofs:TAG"}, NotYet},
-		{"dhcp", "root path of the DHCP answer", []string{"dhcp", "dhcp6"}, NotYet},
+		{"dhcp", "root path of the DHCP answer", []string{"dhcp", "dhcp6"}, Works},
 	}
 }
 
@@ -53,7 +53,7 @@ func describeRoot(r cmdline.Root) string {
 			s = "the partition whose type says that it is the root, on the disk that was booted from"
 		}
 	case "dhcp":
-		s = "root path of the DHCP answer"
+		s = "what the root path of the DHCP answer says"
 	case "nfs":
 		n, _ := cmdline.ParseNFS(r.Spec)
 		s = fmt.Sprintf("NFS: server %s, path %s", or(n.Server, "from ip= or DHCP"), or(n.Path, "from DHCP"))
