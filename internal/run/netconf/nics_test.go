@@ -57,6 +57,9 @@ func TestOneCable(t *testing.T) {
 	if isUp(t, "eth3") {
 		t.Error("the NIC that came late was switched on")
 	}
+	w.there("ip link del p-eth1")
+	w.plug("eth4", "02:00:00:00:00:14", "sw0")
+	w.eventually("without the one that won, one that comes late is used", func() bool { return len(w.addresses("eth4")) == 1 })
 }
 
 // TestServerDecides: both NICs have a lease, the server is behind one.

@@ -152,7 +152,7 @@ func (m *Manager) appeared(ctx context.Context, l rtnl.Link) {
 	n.named = j.named
 	m.mu.Lock()
 	m.nics[index] = n
-	if won := m.won; won != nil && !j.named { // it could not win any more
+	if won := m.won; won != nil && m.nics[won.link.Index] == won && !j.named { // it cannot win any more
 		n.over = true
 		n.state = func() string { return "gave way to " + won.name() }
 	}
