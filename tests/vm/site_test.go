@@ -74,9 +74,7 @@ func start(t *testing.T) *site {
 // newSite builds everything with the programs of this checkout.
 func newSite() (*site, error) {
 	ctx := context.Background()
-	// Gone with the test run: this process is in namespaces of its own, but
-	// the directory is not.
-	dir, err := os.MkdirTemp("", "bareroot-vm")
+	dir, err := vmtest.Folder()
 	if err != nil {
 		return nil, err
 	}

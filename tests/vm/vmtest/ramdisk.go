@@ -55,11 +55,26 @@ func Program(name string) (string, error) {
 	return p, nil
 }
 
-// built keeps what Ramdisk made in this run.
+// built keeps what the tests of this run share.
 var built struct {
 	sync.Mutex
 	dir   string
-	files map[string]func() (string, error)
+	files map[string]func() (string, error) // of Ramdisk
+}
+
+// Folder is the one in which the tests of this run keep what they share. It is
+// gone after the run.
+func Folder() (string, error) {
+	built.Lock()
+	defer built.Unlock()
+	if built.dir == "" {
+		dir, err := os.MkdirTemp("", "bareroot-vm")
+		if err != nil {
+			return "", err
+		}
+		built.dir = dir
+	}
+	return built.dir, nil
 }
 
 // Ramdisk builds a ramdisk for the distribution's kernel as an operator does,
@@ -69,18 +84,17 @@ func Ramdisk(t testing.TB, words ...string) string {
 	t.Helper()
 	k := Kernel(t)
 	key := strings.Join(words, "\x00")
+	dir, err := Folder()
+	if err != nil {
+		t.Fatal(err)
+	}
 	built.Lock()
 	if built.files == nil {
-		dir, err := os.MkdirTemp("", "bareroot-ramdisks")
-		if err != nil {
-			built.Unlock()
-			t.Fatal(err)
-		}
-		built.dir, built.files = dir, map[string]func() (string, error){}
+		built.files = map[string]func() (string, error){}
 	}
 	build, ok := built.files[key]
 	if !ok {
-		out := filepath.Join(built.dir, fmt.Sprintf("%x.img", sha256.Sum256([]byte(key))))
+		out := filepath.Join(dir, fmt.Sprintf("%x.img", sha256.Sum256([]byte(key))))
 		build = sync.OnceValues(func() (string, error) {
 			bin, err := Program("bareroot")
 			if err != nil {
