@@ -32,6 +32,7 @@ type Asker struct {
 	changed chan struct{} // closed and replaced with current or news
 	news    string        // what became of the last answer
 	conns   map[net.Conn]bool
+	closing bool // who connects now is too late
 
 	listener net.Listener
 	wg       sync.WaitGroup
@@ -64,6 +65,9 @@ func (a *Asker) Listen(path string) error {
 		return fmt.Errorf("listen for answers: %w", err)
 	}
 	a.listener = l
+	a.mu.Lock()
+	a.closing = false
+	a.mu.Unlock()
 	a.wg.Add(1)
 	go func() {
 		defer a.wg.Done()
@@ -73,8 +77,15 @@ func (a *Asker) Listen(path string) error {
 				return
 			}
 			a.mu.Lock()
-			a.conns[c] = true
+			late := a.closing
+			if !late {
+				a.conns[c] = true
+			}
 			a.mu.Unlock()
+			if late {
+				c.Close()
+				continue
+			}
 			a.wg.Add(1)
 			go func() {
 				defer a.wg.Done()
@@ -96,6 +107,7 @@ func (a *Asker) Close() {
 	}
 	a.listener.Close()
 	a.mu.Lock()
+	a.closing = true
 	for c := range a.conns {
 		c.Close()
 	}

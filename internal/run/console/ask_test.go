@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -133,6 +135,30 @@ func TestAskEndKey(t *testing.T) {
 	}
 	if s := <-got; s != "\x04<nil>" {
 		t.Errorf("answer %q", s)
+	}
+}
+
+// Who connects while listening ends does not hold up that end.
+func TestAskLateGuest(t *testing.T) {
+	a := NewAsker(NewTerminals(), NewLog(io.Discard))
+	path := filepath.Join(t.TempDir(), "ask.sock")
+	for range 50 {
+		if err := a.Listen(path); err != nil {
+			t.Fatal(err)
+		}
+		var guests sync.WaitGroup
+		hold := make(chan struct{})
+		for range 4 {
+			guests.Go(func() {
+				if c, err := net.Dial("unix", path); err == nil {
+					defer c.Close()
+					<-hold
+				}
+			})
+		}
+		a.Close()
+		close(hold)
+		guests.Wait()
 	}
 }
 
