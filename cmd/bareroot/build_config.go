@@ -31,13 +31,30 @@ func blame(from []setting, err error) error {
 	for _, s := range from {
 		named := strings.Contains(text, "--"+s.option+" ")
 		if !named && !strings.Contains(text, "--") {
-			named = slices.ContainsFunc(s.values, func(v string) bool { return len(v) > 2 && strings.Contains(text, v) })
+			named = slices.ContainsFunc(s.values, func(v string) bool { return len(v) > 2 && says(text, v) })
 		}
 		if named {
 			return fmt.Errorf("%s: %w", s.at, err)
 		}
 	}
 	return err
+}
+
+// says tells whether a text has a value as a word of its own, or as the
+// beginning of a path.
+func says(text, value string) bool {
+	for at := 0; ; {
+		i := strings.Index(text[at:], value)
+		if i < 0 {
+			return false
+		}
+		i += at
+		at = i + len(value)
+		before, after := i == 0 || strings.IndexByte(" \"(=", text[i-1]) >= 0, at == len(text) || strings.IndexByte(" \",:;)/", text[at]) >= 0
+		if before && after {
+			return true
+		}
+	}
 }
 
 // yamlError is a YAML parser's error with the line, which it does not name when

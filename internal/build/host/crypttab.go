@@ -166,9 +166,6 @@ func (h *Host) addAside(t tree, c *Crypt) {
 			return
 		}
 	}
-	if h.seen == nil {
-		h.seen = map[string]*node{}
-	}
 	before := len(h.stack.nodes)
 	n := h.stack.under(t, p, "for "+c.Name+" in crypttab", h.seen)
 	for _, m := range h.stack.nodes[before:] {

@@ -20,7 +20,7 @@ func read(root string) (*Host, error) {
 		return nil, fmt.Errorf("look at the machine's root: %w", err)
 	}
 	t := tree{root}
-	h := &Host{CPUVendor: cpuVendor(t)}
+	h := &Host{CPUVendor: cpuVendor(t), seen: map[string]*node{}}
 	h.stack.why = map[*node]string{}
 	h.devices, h.inners = t.scan()
 	modules, haveModules := t.text("proc/modules")
@@ -126,7 +126,7 @@ func (h *Host) readMounts(t tree) {
 	}
 	slices.SortFunc(h.filesystems, func(a, b *Filesystem) int { return strings.Compare(a.Target, b.Target) })
 	if len(h.filesystems) == 0 || h.filesystems[0].Target != "/" {
-		h.notice("no root filesystem is named in %s, proc/mounts or etc/fstab; name the root and its drivers yourself", "proc/self/mountinfo")
+		h.notice("no root filesystem is named in proc/self/mountinfo, proc/mounts or etc/fstab; name the root and its drivers yourself")
 	} else {
 		h.Root = h.filesystems[0]
 	}
@@ -158,9 +158,6 @@ func (h *Host) addFilesystem(t tree, fs *Filesystem) {
 	if !ok {
 		h.foreign(fs)
 		return
-	}
-	if h.seen == nil {
-		h.seen = map[string]*node{}
 	}
 	fs.node = h.stack.under(t, p, why, h.seen)
 	fs.uuid = t.property(fs.node, "ID_FS_UUID", "by-uuid")
@@ -216,9 +213,6 @@ func (h *Host) readSwap(t tree) {
 			continue
 		}
 		fs := &Filesystem{Target: "swap", Type: "swap", Source: source, Why: "swap, to resume from"}
-		if h.seen == nil {
-			h.seen = map[string]*node{}
-		}
 		fs.node = h.stack.under(t, p, "under the "+fs.Why, h.seen)
 		fs.uuid = t.property(fs.node, "ID_FS_UUID", "by-uuid")
 		h.filesystems = append(h.filesystems, fs)
