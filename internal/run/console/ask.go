@@ -64,6 +64,11 @@ func (a *Asker) Listen(path string) error {
 		l.Close()
 		return fmt.Errorf("listen for answers: %w", err)
 	}
+	a.listen(l)
+	return nil
+}
+
+func (a *Asker) listen(l net.Listener) {
 	a.listener = l
 	a.mu.Lock()
 	a.closing = false
@@ -97,7 +102,6 @@ func (a *Asker) Listen(path string) error {
 			}()
 		}
 	}()
-	return nil
 }
 
 // Close ends listening.

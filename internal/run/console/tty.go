@@ -65,7 +65,9 @@ func mode(fd int, change func(*unix.Termios)) (restore func(), err error) {
 	}
 	t := *old
 	change(&t)
-	if err := unix.IoctlSetTermios(fd, unix.TCSETSF, &t); err != nil {
+	// Not by TCSETSF, which waits until the terminal has taken all that was written.
+	_ = unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCIFLUSH)
+	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &t); err != nil {
 		return nil, err
 	}
 	return func() { _ = unix.IoctlSetTermios(fd, unix.TCSETS, old) }, nil
