@@ -39,7 +39,11 @@ func (e *BudgetError) Table(w io.Writer) error {
 	}
 	b.WriteString("reasons, before compression:\n")
 	for _, g := range e.Groups {
-		fmt.Fprintf(&b, "%12s  %s (%d files)\n", human.Bytes(g.Size), g.Why, g.Files)
+		files := "files"
+		if g.Files == 1 {
+			files = "file"
+		}
+		fmt.Fprintf(&b, "%12s  %s (%d %s)\n", human.Bytes(g.Size), g.Why, g.Files, files)
 	}
 	b.WriteString("files, before compression:\n")
 	for _, f := range e.Files {
