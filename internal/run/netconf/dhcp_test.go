@@ -39,7 +39,7 @@ func TestDHCP(t *testing.T) {
 	}
 	if l, err := netlink.LinkByName("eth0"); err != nil {
 		t.Error(err)
-	} else if a, err := netlink.AddrList(l, netlink.FAMILY_V4); err != nil || len(a) != 1 || a[0].Broadcast.String() != "10.1.0.255" || a[0].ValidLft < 3500 || a[0].ValidLft > 3600 {
+	} else if a, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(l, netlink.FAMILY_V4) }); err != nil || len(a) != 1 || a[0].Broadcast.String() != "10.1.0.255" || a[0].ValidLft < 3500 || a[0].ValidLft > 3600 {
 		t.Errorf("address %+v, %v", a, err)
 	}
 	want := []string{"10.1.0.0/24", "10.9.0.0/16 via 10.1.0.252", "172.16.0.0/12 via 10.1.0.251", "default via 10.1.0.253"}

@@ -143,7 +143,7 @@ func TestHandOverOthers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			addrs, err := netlink.AddrList(l, netlink.FAMILY_V4)
+			addrs, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(l, netlink.FAMILY_V4) })
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,6 +2,7 @@ package netconf
 
 import (
 	"bytes"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -64,7 +65,7 @@ func wire(t *testing.T) *wires {
 		_ = hold.Process.Kill()
 		_ = hold.Wait()
 		// The namespace's end takes the NICs with it, a moment later.
-		links, err := netlink.LinkList()
+		links, err := whole(netlink.LinkList)
 		if err != nil {
 			t.Error(err)
 		}
@@ -186,6 +187,16 @@ func (w *wires) up(m *Manager) Result {
 	return r
 }
 
+// whole looks at one of the kernel's tables again if it has changed meanwhile.
+func whole[T any](list func() (T, error)) (T, error) {
+	for {
+		v, err := list()
+		if !errors.Is(err, netlink.ErrDumpInterrupted) {
+			return v, err
+		}
+	}
+}
+
 // addresses of one of our NICs, without link-local ones.
 func (w *wires) addresses(nic string) []string {
 	w.t.Helper()
@@ -193,7 +204,7 @@ func (w *wires) addresses(nic string) []string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	addrs, err := netlink.AddrList(l, netlink.FAMILY_ALL)
+	addrs, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(l, netlink.FAMILY_ALL) })
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -214,7 +225,7 @@ func (w *wires) routes(nic string) []string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	rs, err := netlink.RouteList(l, netlink.FAMILY_V4)
+	rs, err := whole(func() ([]netlink.Route, error) { return netlink.RouteList(l, netlink.FAMILY_V4) })
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -276,7 +276,7 @@ func TestPeer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := netlink.AddrList(l, netlink.FAMILY_V4)
+	a, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(l, netlink.FAMILY_V4) })
 	if err != nil || len(a) != 1 || a[0].IP.String() != "10.1.0.9" || a[0].Peer == nil || a[0].Peer.String() != "10.2.0.1/32" {
 		t.Errorf("address %+v, %v", a, err)
 	}

@@ -115,7 +115,7 @@ func (w *wires) defaults(nic string) (out []string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	rs, err := netlink.RouteList(l, netlink.FAMILY_V6)
+	rs, err := whole(func() ([]netlink.Route, error) { return netlink.RouteList(l, netlink.FAMILY_V6) })
 	if err != nil {
 		w.t.Fatal(err)
 	}
