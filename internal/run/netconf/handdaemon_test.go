@@ -23,7 +23,7 @@ func TestHandOverNetworkd(t *testing.T) {
 	}
 	const program = "/lib/systemd/systemd-networkd"
 	if _, err := os.Stat(program); err != nil {
-		t.Skipf("%v: install systemd", err)
+		t.Fatalf("%v: install systemd", err)
 	}
 	if m, err := os.ReadFile("/proc/self/uid_map"); err != nil || len(strings.Fields(string(m))) != 3 || strings.Fields(string(m))[2] == "1" {
 		t.Skipf("networkd becomes another user, whom this namespace does not have: run the test as root (%q, %v)", m, err)

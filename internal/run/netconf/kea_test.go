@@ -24,7 +24,7 @@ func (w *wires) kea(kind, sw, address, state string, config object) *server {
 	w.t.Helper()
 	program, err := exec.LookPath("/usr/sbin/kea-dhcp" + kind)
 	if err != nil {
-		w.t.Skipf("%v: install kea-dhcp%s-server", err, kind)
+		w.t.Fatalf("%v: install kea-dhcp%s-server", err, kind)
 	}
 	flags := ""
 	if kind == "6" {
