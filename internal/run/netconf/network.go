@@ -157,6 +157,11 @@ func (m *Manager) Wait(ctx context.Context, limit time.Duration) (Result, error)
 		case <-remind.C:
 			m.cfg.Log.Infof("waiting for the network: %s", m.State())
 		case <-t.C:
+			select {
+			case r := <-m.up: // in this very moment, or this program had to stand still
+				return r, nil
+			default:
+			}
 			return Result{}, fmt.Errorf("no network within %s: %s", limit, m.State())
 		}
 	}
