@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -40,6 +41,7 @@ type assembler struct {
 	known  *knownFiles
 	made   [parts]*part
 	kernel *keeping
+	sized  func() // the size of the modules' part is known
 }
 
 // part is one finished segment.
@@ -80,7 +82,19 @@ func assemble(ctx context.Context, o *Options, r *recipe, to target) (*Result, [
 		to.skip(partFirmware)
 	}
 	g, ctx := errgroup.WithContext(ctx)
+	begin := make(chan struct{})
+	a.sized = sync.OnceFunc(func() { close(begin) })
+	if !o.TwoParts || o.NoKernel {
+		a.sized()
+	}
 	g.Go(func() error {
+		// What comes behind the modules in one file has no place before, and would
+		// be written twice.
+		select {
+		case <-begin:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 		for _, p := range []struct {
 			i          int
 			kind, name string

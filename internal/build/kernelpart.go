@@ -54,6 +54,7 @@ func (r *recipe) moduleTree() ([]item, error) {
 // each; with TwoParts one, after what is there for the boot loader's early part.
 // It returns the firmware that is not there.
 func (a *assembler) kernelParts(ctx context.Context) (missing []string, err error) {
+	defer a.sized()
 	k := kernelPart{assembler: a, i: partModules, kind: "modules", name: "20-modules.cpio", start: time.Now()}
 	if a.o.TwoParts {
 		k.i, k.kind, k.name = partMicrocode, "early", "00-early.cpio"
@@ -130,6 +131,7 @@ func (k *kernelPart) taken(ctx context.Context, source *moduleSource, facts []mo
 	if f == nil {
 		return false, nil
 	}
+	k.sized()
 	p := &part{}
 	p.describe(k.kind, k.items, sums)
 	for i, c := range k.r.modules {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"bareroot/internal/build/elfdep"
 	"bareroot/internal/build/feature"
 	"bareroot/internal/build/host"
@@ -133,22 +135,29 @@ func newRecipe(ctx context.Context, o *Options, wantKernel bool) (*recipe, error
 	if h != nil && slices.Contains(r.featureNames(), "crypt") {
 		r.crypttab = h.Crypttab()
 	}
-	if err := r.addFiles(o); err != nil {
-		return nil, err
+	var agent errgroup.Group // beside the files: reading and packing it takes as long
+	agent.Go(func() error { return r.addAgent(ctx, o) })
+	err = r.addAllFiles(o)
+	if aerr := agent.Wait(); err == nil {
+		err = aerr
 	}
-	if err := r.accounts(o); err != nil {
-		return nil, err
-	}
-	if err := r.addUserland(o); err != nil {
-		return nil, err
-	}
-	if err := r.addAgent(ctx, o); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if err := r.addConfig(o, h, wantKernel); err != nil {
 		return nil, err
 	}
 	return r, errors.Join(r.addExtra(o), r.remove(o))
+}
+
+func (r *recipe) addAllFiles(o *Options) error {
+	if err := r.addFiles(o); err != nil {
+		return err
+	}
+	if err := r.accounts(o); err != nil {
+		return err
+	}
+	return r.addUserland(o)
 }
 
 func (r *recipe) readHost(o *Options) (*host.Host, error) {
