@@ -72,8 +72,9 @@ func (s *settings) rounds(ctx context.Context, subjects []*subject) error {
 					return err
 				}
 			}
+			// What others left to write would be written by the first fsync.
+			syscall.Sync()
 			if s.cold {
-				syscall.Sync()
 				if err := os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0); err != nil {
 					return fmt.Errorf("drop the page cache: %w", err)
 				}
