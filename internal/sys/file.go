@@ -1,6 +1,7 @@
 package sys
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -38,4 +39,20 @@ func CopyFile(from, to string, mode os.FileMode) (int64, error) {
 		return 0, fmt.Errorf("copy %s: %w", from, err)
 	}
 	return n, nil
+}
+
+// UntilDone reads from r for as long as ctx lasts: it ends a long copy. A read
+// that has begun goes on.
+func UntilDone(ctx context.Context, r io.Reader) io.Reader { return untilDone{ctx, r} }
+
+type untilDone struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u untilDone) Read(b []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.r.Read(b)
 }

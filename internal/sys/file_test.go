@@ -1,10 +1,13 @@
 package sys
 
 import (
+	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -64,5 +67,18 @@ func TestCopyFile(t *testing.T) {
 	}
 	if _, err := os.Lstat(half); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("half a copy is left: %v", err)
+	}
+}
+
+func TestUntilDone(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	r := UntilDone(ctx, strings.NewReader("abc"))
+	var b [2]byte
+	if _, err := io.ReadFull(r, b[:]); err != nil || string(b[:]) != "ab" {
+		t.Errorf("%q %v", b, err)
+	}
+	cancel()
+	if n, err := r.Read(b[:]); n != 0 || !errors.Is(err, context.Canceled) {
+		t.Errorf("after the end: %d %v", n, err)
 	}
 }

@@ -1,6 +1,7 @@
 // Package sys holds thin wrappers around Linux system calls that more than
 // one part of the ramdisk needs: mounts, modules, loop devices, reboot, the
-// kernel log. It makes no decisions. See mount(2), init_module(2), loop(4),
+// kernel log; and what more than one part of the project does with files. It
+// makes no decisions. See mount(2), init_module(2), loop(4),
 // reboot(2), kmsg(4).
 package sys
 

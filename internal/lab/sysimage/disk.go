@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"bareroot/internal/hosttool"
+	"bareroot/internal/sys"
 )
 
 // The disk, in sectors: GPT, p1 for GRUB's core under BIOS, p2 the ESP, p3
@@ -245,7 +246,7 @@ func (w *work) compress(ctx context.Context, img *Image) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(io.MultiWriter(enc, rsum), ctxReader{ctx, src}); err != nil {
+	if _, err := io.Copy(io.MultiWriter(enc, rsum), sys.UntilDone(ctx, src)); err != nil {
 		enc.Close()
 		return err
 	}
@@ -259,19 +260,6 @@ func (w *work) compress(ctx context.Context, img *Image) (err error) {
 	img.ZstSize = st.Size()
 	img.SHA256, img.RawSHA256 = hex.EncodeToString(zsum.Sum(nil)), hex.EncodeToString(rsum.Sum(nil))
 	return dst.Sync()
-}
-
-// ctxReader stops a long copy when the context ends.
-type ctxReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c ctxReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }
 
 func hashFile(path string) (string, int64, error) {

@@ -9,9 +9,11 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
+
 	"bareroot/internal/rdconf"
 	"bareroot/internal/run/errand"
-	"github.com/klauspost/compress/zstd"
+	"bareroot/internal/sys"
 )
 
 // errNoAgent is a ramdisk that lacks what the boot is asked for.
@@ -85,7 +87,7 @@ func unpack(ctx context.Context, from, to string) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(out, until{ctx, d})
+	_, err = io.Copy(out, sys.UntilDone(ctx, d))
 	if err = errors.Join(err, out.Close()); err == nil {
 		err = os.Rename(tmp, to)
 	}
@@ -93,19 +95,6 @@ func unpack(ctx context.Context, from, to string) (err error) {
 		_ = os.Remove(tmp)
 	}
 	return err
-}
-
-// until reads from r for as long as its context lasts.
-type until struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (u until) Read(b []byte) (int, error) {
-	if err := u.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return u.r.Read(b)
 }
 
 // newCourier is an agent that runs errands, started when there is one.

@@ -13,6 +13,7 @@ import (
 	"bareroot/api"
 	"bareroot/internal/bootset"
 	"bareroot/internal/serve/store"
+	"bareroot/internal/sys"
 )
 
 const defaultSet = "default boot set"
@@ -182,7 +183,7 @@ func copyFile(ctx context.Context, to, from string) error {
 		return err
 	}
 	defer dst.Close()
-	if _, err := io.Copy(dst, withContext{ctx, src}); err != nil {
+	if _, err := io.Copy(dst, sys.UntilDone(ctx, src)); err != nil {
 		return fmt.Errorf("copy %s: %w", from, err)
 	}
 	if err := dst.Sync(); err != nil {

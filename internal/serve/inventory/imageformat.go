@@ -13,6 +13,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"bareroot/api"
+	"bareroot/internal/sys"
 )
 
 // formatError says why a file cannot be a system image.
@@ -39,7 +40,7 @@ var zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
 func takeImage(ctx context.Context, dst io.Writer, src io.Reader) (api.Image, error) {
 	h := sha256.New()
 	counted := &counter{w: io.MultiWriter(dst, h)}
-	in := bufio.NewReaderSize(withContext{ctx, src}, 1<<20)
+	in := bufio.NewReaderSize(sys.UntilDone(ctx, src), 1<<20)
 	head, err := in.Peek(16)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return api.Image{}, err
@@ -103,17 +104,4 @@ func (c *counter) Write(b []byte) (int, error) {
 	n, err := c.w.Write(b)
 	c.n += int64(n)
 	return n, err
-}
-
-// withContext ends a long copy when its caller goes away.
-type withContext struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c withContext) Read(b []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(b)
 }

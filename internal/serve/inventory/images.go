@@ -16,6 +16,7 @@ import (
 	"bareroot/api"
 	"bareroot/internal/serve/order"
 	"bareroot/internal/serve/store"
+	"bareroot/internal/sys"
 )
 
 var (
@@ -171,7 +172,7 @@ func (s *Service) checkImage(ctx context.Context, i api.Image) string {
 	}
 	defer f.Close()
 	h := sha256.New()
-	n, err := io.Copy(h, withContext{ctx, f})
+	n, err := io.Copy(h, sys.UntilDone(ctx, f))
 	if err != nil {
 		return "stored file: " + err.Error()
 	}

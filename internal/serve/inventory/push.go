@@ -19,6 +19,7 @@ import (
 	"bareroot/api"
 	"bareroot/internal/bootset"
 	"bareroot/internal/serve/store"
+	"bareroot/internal/sys"
 )
 
 // A push is stateless: the request names every file by hash, PutBlob takes
@@ -201,7 +202,7 @@ func takeBlob(ctx context.Context, to, from string, b bootset.Blob) (bool, error
 		return false, err
 	}
 	defer f.Close()
-	sum, n, err := hashReader(withContext{ctx, f})
+	sum, n, err := hashReader(sys.UntilDone(ctx, f))
 	if err != nil {
 		return false, err
 	}
@@ -258,7 +259,7 @@ func (s *Service) PutBlob(ctx context.Context, sum string, body io.Reader) error
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
-	got, n, err := hashReader(io.TeeReader(io.LimitReader(withContext{ctx, body}, size+1), f))
+	got, n, err := hashReader(io.TeeReader(io.LimitReader(sys.UntilDone(ctx, body), size+1), f))
 	switch {
 	case err != nil && errors.Is(err, unix.ENOSPC):
 		return problem(507, "the server's disk is full. Remove boot sets or images there.")
