@@ -39,11 +39,7 @@ func (e *BudgetError) Table(w io.Writer) error {
 	}
 	b.WriteString("reasons, before compression:\n")
 	for _, g := range e.Groups {
-		files := "files"
-		if g.Files == 1 {
-			files = "file"
-		}
-		fmt.Fprintf(&b, "%12s  %s (%d %s)\n", human.Bytes(g.Size), g.Why, g.Files, files)
+		fmt.Fprintf(&b, "%12s  %s (%s)\n", human.Bytes(g.Size), g.Why, human.Count(g.Files, "file"))
 	}
 	b.WriteString("files, before compression:\n")
 	for _, f := range e.Files {

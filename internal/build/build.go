@@ -213,6 +213,9 @@ func (o *Options) complete() error {
 	if o.Sysroot == "" {
 		o.Sysroot = "/"
 	}
+	if o.HostRoot == "" {
+		o.HostRoot = "/"
+	}
 	if o.Progress == nil {
 		o.Progress = func(Progress) {}
 	}

@@ -18,11 +18,7 @@ type secret struct{ path, device string }
 
 // hostFile is a file of the machine's root, at its place in the ramdisk.
 func (o *Options) hostFile(name, why string) (item, error) {
-	root := o.HostRoot
-	if root == "" {
-		root = "/"
-	}
-	real, err := within(root, name)
+	real, err := within(o.HostRoot, name)
 	if err != nil {
 		return item{}, inputError{fmt.Errorf("%s: %w", why, err)}
 	}

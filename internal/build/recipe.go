@@ -161,11 +161,7 @@ func (r *recipe) addAllFiles(o *Options) error {
 }
 
 func (r *recipe) readHost(o *Options) (*host.Host, error) {
-	root := o.HostRoot
-	if root == "" {
-		root = "/"
-	}
-	h, err := host.Read(root)
+	h, err := host.Read(o.HostRoot)
 	if err != nil {
 		return nil, fmt.Errorf("look at this machine: %w", err)
 	}

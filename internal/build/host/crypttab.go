@@ -11,9 +11,8 @@ import (
 // Crypt is a line of crypttab(5) that the boot needs: of a device under the
 // root or swap, or one that says itself that it belongs into a ramdisk.
 type Crypt struct {
-	Name    string
-	fields  []string // four, as they are written
-	options []string
+	Name   string
+	fields []string // four, as they are written; the last is "" without options
 }
 
 // parseCrypttab reads crypttab. A line with fewer than two fields is none.
@@ -27,18 +26,17 @@ func parseCrypttab(text string) []Crypt {
 		for len(f) < 4 {
 			f = append(f, "-")
 		}
-		c := Crypt{Name: sys.Unescape(f[0]), fields: f[:4]}
-		if f[3] != "-" {
-			c.options = slices.DeleteFunc(strings.Split(f[3], ","), func(o string) bool { return o == "" })
+		if f[3] == "-" {
+			f[3] = ""
 		}
-		out = append(out, c)
+		out = append(out, Crypt{Name: sys.Unescape(f[0]), fields: f[:4]})
 	}
 	return out
 }
 
 // option is the last value of an option.
 func (c *Crypt) option(key string) (string, bool) {
-	v, ok := option(strings.Join(c.options, ","), key)
+	v, ok := option(c.fields[3], key)
 	return sys.Unescape(v), ok
 }
 
@@ -57,11 +55,13 @@ func (c *Crypt) device() string {
 
 // Line is what the ramdisk's crypttab says of it.
 func (c *Crypt) Line() string {
-	options := slices.DeleteFunc(slices.Clone(c.options), func(o string) bool { return o == "force" }) // dracut's, for the build only
-	if len(options) == 0 {
-		return strings.Join(c.fields[:3], " ")
+	line := strings.Join(c.fields[:3], " ")
+	// dracut's "force" is for the build only.
+	options := slices.DeleteFunc(strings.Split(c.fields[3], ","), func(o string) bool { return o == "" || o == "force" })
+	if len(options) > 0 {
+		line += " " + strings.Join(options, ",")
 	}
-	return strings.Join(c.fields[:3], " ") + " " + strings.Join(options, ",")
+	return line
 }
 
 // key is the file of the root that opens the device, "" if there is none or it
