@@ -12,8 +12,7 @@ import (
 	"time"
 
 	"bareroot/api"
-	"bareroot/internal/cpio"
-	"bareroot/internal/rdconf"
+	"bareroot/internal/rdconf/rdconftest"
 )
 
 // boot is a machine that has netbooted: its segment's secret, and after
@@ -43,25 +42,8 @@ func (s *site) netboot(t *testing.T, mac string) *boot {
 	if code != 200 {
 		t.Fatalf("segment: %d", code)
 	}
-	for r := cpio.NewReader(bytes.NewReader(segment)); ; {
-		h, err := r.Next()
-		if err != nil {
-			t.Fatalf("segment: %v", err)
-		}
-		if h.Name != strings.TrimPrefix(rdconf.Path, "/") {
-			continue
-		}
-		doc, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, _, err := rdconf.Parse(doc)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.nonce = c.Server.Nonce
-		return b
-	}
+	b.nonce = rdconftest.InSegment(t, segment).Server.Nonce
+	return b
 }
 
 func (b *boot) hello(t *testing.T, bootID string) (int, []byte) {

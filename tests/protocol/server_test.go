@@ -19,8 +19,8 @@ import (
 	"bareroot/api"
 	"bareroot/client"
 	"bareroot/internal/bootset"
-	"bareroot/internal/cpio"
 	"bareroot/internal/rdconf"
+	"bareroot/internal/rdconf/rdconftest"
 	"bareroot/internal/run/agent"
 	"bareroot/internal/run/dialect/native"
 	"bareroot/internal/run/role"
@@ -79,19 +79,7 @@ func newServer(t *testing.T) *server {
 	must(err)
 	_, err = inv.Approve(t.Context(), uuid, api.ApproveRequest{Name: "node1"})
 	must(err)
-	s := &server{inv: inv, http: agentapi.Handler(inv, nil)}
-	for r := cpio.NewReader(bytes.NewReader(segment)); s.nonce == ""; {
-		h, err := r.Next()
-		must(err)
-		if h.Name == strings.TrimPrefix(rdconf.Path, "/") {
-			b, err := io.ReadAll(r)
-			must(err)
-			c, _, err := rdconf.Parse(b)
-			must(err)
-			s.nonce = c.Server.Nonce
-		}
-	}
-	return s
+	return &server{inv: inv, http: agentapi.Handler(inv, nil), nonce: rdconftest.InSegment(t, segment).Server.Nonce}
 }
 
 // operator places the order that a transcript names.

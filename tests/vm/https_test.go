@@ -30,6 +30,7 @@ import (
 	"bareroot/internal/cpio"
 	"bareroot/internal/lab/qemu"
 	"bareroot/internal/rdconf"
+	"bareroot/internal/rdconf/rdconftest"
 	"bareroot/tests/vm/vmtest"
 )
 
@@ -99,26 +100,10 @@ func (s *site) segment(t *testing.T, spec qemu.Spec, change func(*rdconf.Server)
 	if at == nil {
 		t.Fatalf("no segment in the script:\n%s", script)
 	}
-	r := cpio.NewReader(bytes.NewReader(get(string(at))))
-	for {
-		h, err := r.Next()
-		if err != nil {
-			t.Fatalf("no configuration in the segment: %v", err)
-		}
-		if h.Name == strings.TrimPrefix(rdconf.Path, "/") {
-			break
-		}
-	}
-	text, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conf, _, err := rdconf.Parse(text)
-	if err != nil {
-		t.Fatal(err)
-	}
+	conf := rdconftest.InSegment(t, get(string(at)))
 	change(conf.Server)
-	if text, err = json.Marshal(conf); err != nil {
+	text, err := json.Marshal(conf)
+	if err != nil {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
