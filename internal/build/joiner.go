@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bareroot/internal/build/cache"
+	"bareroot/internal/sys"
 )
 
 // joiner writes parts that are made side by side into one file, one behind the
@@ -142,7 +143,7 @@ func (p *joinedPart) Write(b []byte) (int, error) {
 	p.total += int64(len(b))
 	if placed {
 		if err = p.drain(); err == nil {
-			_, err = p.out.Write(b)
+			_, err = sys.InPieces(p.out).Write(b)
 			p.ahead(int64(len(b)))
 		}
 	} else {
@@ -192,7 +193,7 @@ func (p *joinedPart) drain() error {
 		return p.copyKept()
 	}
 	if p.early.Len() > 0 {
-		_, err := p.early.WriteTo(p.out)
+		_, err := p.early.WriteTo(sys.InPieces(p.out))
 		p.early = bytes.Buffer{}
 		return plain(err)
 	}
@@ -225,7 +226,7 @@ func (p *joinedPart) spill() error {
 			return plain(err)
 		}
 	}
-	_, err := p.early.WriteTo(p.spilled)
+	_, err := p.early.WriteTo(sys.InPieces(p.spilled))
 	p.early.Reset()
 	return plain(err)
 }

@@ -16,6 +16,7 @@ import (
 
 	"bareroot/internal/bootset"
 	"bareroot/internal/build/cache"
+	"bareroot/internal/sys"
 )
 
 // output is where a build goes. Until finish nothing at the final name changes;
@@ -113,7 +114,7 @@ type syncFile struct {
 }
 
 func (s *syncFile) Write(b []byte) (int, error) {
-	n, err := s.f.Write(b)
+	n, err := sys.InPieces(s.f).Write(b)
 	return n, plain(err)
 }
 

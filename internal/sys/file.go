@@ -56,3 +56,21 @@ func (u untilDone) Read(b []byte) (int, error) {
 	}
 	return u.r.Read(b)
 }
+
+// InPieces writes to w no more than 64 KiB at once. For a larger write Linux takes
+// the page cache's memory in larger blocks, and in a virtual machine whose host
+// takes back what is free (virtio-balloon's free page reporting) those are the ones
+// it has taken: 56 MiB then need 0.2 s of CPU time in place of 0.03.
+func InPieces(w io.Writer) io.Writer { return inPieces{w} }
+
+type inPieces struct{ w io.Writer }
+
+func (p inPieces) Write(b []byte) (done int, err error) {
+	const piece = 64 << 10
+	for {
+		n, err := p.w.Write(b[done:min(done+piece, len(b))])
+		if done += n; err != nil || done >= len(b) {
+			return done, err
+		}
+	}
+}

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"bareroot/internal/sys"
 )
 
 // A pack holds many pieces in one unit: the modules of a kernel are 900 files
@@ -156,7 +158,7 @@ func (c *Cache) NewPack(k Key) *PackWriter {
 		c.fail(err)
 		return nil
 	}
-	w := &PackWriter{c: c, key: k, f: f, w: bufio.NewWriterSize(f, 1<<20), have: map[[32]byte]bool{}}
+	w := &PackWriter{c: c, key: k, f: f, w: bufio.NewWriterSize(sys.InPieces(f), 64<<10), have: map[[32]byte]bool{}}
 	w.write(make([]byte, packHead))
 	return w
 }
