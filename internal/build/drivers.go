@@ -88,6 +88,7 @@ func (r *recipe) pickModules(o *Options, h *host.Host) error {
 	if r.modules, err = s.result(); err != nil {
 		return inputError{err}
 	}
+	r.removeModules(o)
 	if generic && len(r.modules) == 0 {
 		r.notices = append(r.notices, fmt.Sprintf("no module of the generic set is below %s: either all drivers are built into this kernel, or its modules package is missing", r.index.Dir()))
 	}

@@ -33,11 +33,7 @@ func Explain(ctx context.Context, o Options) (files []bootset.File, notices []st
 	add("userland", r.userland)
 	add("tools", r.tools)
 	if !o.NoKernel {
-		tree, err := r.moduleTree()
-		if err != nil {
-			return nil, nil, err
-		}
-		add("modules", tree)
+		add("modules", r.moduleTree())
 		modules, firmware, err := r.explainModules(ctx, &o)
 		if err != nil {
 			return nil, nil, err
@@ -62,14 +58,13 @@ func Explain(ctx context.Context, o Options) (files []bootset.File, notices []st
 }
 
 func (r *recipe) explainModules(ctx context.Context, o *Options) (files []bootset.File, firmware firmwareNames, err error) {
-	source := newModuleSource(o, r)
 	facts := make([]moduleFacts, len(r.modules))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(o.Jobs)
 	for i, c := range r.modules {
 		g.Go(func() (err error) {
 			if err = ctx.Err(); err == nil {
-				facts[i], _, err = source.facts(filepath.Join(r.index.Dir(), c.Module.Path), c.Module.Path, new([]byte))
+				facts[i], _, err = r.source.facts(filepath.Join(r.index.Dir(), c.Module.Path), c.Module.Path, new([]byte))
 			}
 			return err
 		})
@@ -85,7 +80,7 @@ func (r *recipe) explainModules(ctx context.Context, o *Options) (files []bootse
 		})
 		firmware.add(facts[i].Firmware, c.Module.Name)
 	}
-	return files, firmware, source.tree.save()
+	return files, firmware, r.source.tree.save()
 }
 
 // addOwners names the package of each file that comes from the sysroot, or says

@@ -182,7 +182,7 @@ func (g *gzipStream) take(name [32]byte, size int64) bool {
 		g.spare.Put(p)
 		return false
 	}
-	p.crc, p.n, p.out, p.kept = binary.LittleEndian.Uint32(b), size, b[wholeHead:], true
+	p.crc, p.n, p.out = binary.LittleEndian.Uint32(b), size, b[wholeHead:]
 	p.done <- nil
 	g.queue <- p
 	return true

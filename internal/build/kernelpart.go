@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -26,28 +25,39 @@ func (r *recipe) moduleName(p string) string {
 	return plainName(p) + ".zst"
 }
 
-// moduleTree are the folders and indexes of the modules' segment; the modules
-// themselves have no reason there.
-func (r *recipe) moduleTree() ([]item, error) {
-	root := r.modulesRoot()
+// lookAtModules makes the modules' indexes and finds out what is known of them.
+func (r *recipe) lookAtModules(o *Options) (err error) {
+	if o.NoKernel {
+		return nil
+	}
 	paths := make([]string, len(r.modules))
-	var tree []item
 	for i, c := range r.modules {
 		paths[i] = c.Module.Path
+	}
+	if r.indexes, err = r.index.Subset(paths, r.moduleName); err != nil {
+		return err
+	}
+	r.source = newModuleSource(o, r)
+	r.facts, r.named = r.source.all(r)
+	return nil
+}
+
+// moduleTree are the folders and indexes of the modules' segment; the modules
+// themselves have no reason there.
+func (r *recipe) moduleTree() []item {
+	root := r.modulesRoot()
+	var tree []item
+	for _, c := range r.modules {
 		tree = append(tree, item{Path: root + "/" + c.Module.Path})
 	}
-	indexes, err := r.index.Subset(paths, r.moduleName)
-	if err != nil {
-		return nil, err
-	}
+	tree = append(tree, indexItems(root, r.indexes)...)
 	// Init reads the text; kmod's programs and library read nothing else.
 	if slices.ContainsFunc(r.tools, func(it item) bool {
 		return path.Base(it.Path) == "kmod" || strings.HasPrefix(path.Base(it.Path), "libkmod.so")
 	}) {
-		maps.Copy(indexes, kmod.Binary(indexes))
+		tree = append(tree, indexItems(root, kmod.Binary(r.indexes))...)
 	}
-	tree = withParents(append(tree, indexItems(root, indexes)...))
-	return slices.DeleteFunc(tree, func(it item) bool { return it.Why == "" }), nil
+	return slices.DeleteFunc(withParents(tree), func(it item) bool { return it.Why == "" })
 }
 
 // kernelParts writes the modules and the firmware that they name, a segment
@@ -59,20 +69,15 @@ func (a *assembler) kernelParts(ctx context.Context) (missing []string, err erro
 	if a.o.TwoParts {
 		k.i, k.kind, k.name = partMicrocode, "early", "00-early.cpio"
 	}
-	source := newModuleSource(a.o, a.r)
-	tree, err := a.r.moduleTree()
-	if err != nil {
-		return nil, err
-	}
-	k.items = distinct(a.r.early, tree)
+	k.items = distinct(a.r.early, a.r.moduleTree())
 	done := false
-	if facts, names := source.all(a.r); facts != nil && a.o.Cache != nil {
-		if missing, err = k.addFirmware(names); err == nil {
-			done, err = k.taken(ctx, source, facts)
+	if a.r.facts != nil && a.o.Cache != nil {
+		if missing, err = k.addFirmware(a.r.named); err == nil {
+			done, err = k.taken(ctx, a.r.facts)
 		}
 	}
 	if !done && err == nil {
-		missing, err = k.made(ctx, source)
+		missing, err = k.made(ctx)
 	}
 	if err != nil || len(k.firmware) == 0 || a.o.TwoParts {
 		a.to.skip(partFirmware)
@@ -106,7 +111,7 @@ func (k *kernelPart) addFirmware(names firmwareNames) (missing []string, err err
 
 // key names the segment, and sums are the hashes of the contents of what is in
 // it besides modules.
-func (k *kernelPart) key(ctx context.Context, source *moduleSource, facts []moduleFacts) (key cache.Key, sums [][]byte, err error) {
+func (k *kernelPart) key(ctx context.Context, facts []moduleFacts) (key cache.Key, sums [][]byte, err error) {
 	items := k.items
 	if k.o.TwoParts {
 		items = slices.Concat(k.items, k.firmware)
@@ -118,12 +123,12 @@ func (k *kernelPart) key(ctx context.Context, source *moduleSource, facts []modu
 	for i, c := range k.r.modules {
 		fmt.Fprintf(&modules, "%q %s\n", k.r.moduleName(c.Module.Path), facts[i].SHA256)
 	}
-	return contentKey(k.kind, source.params, k.o.ModTime, items, sums, []byte(modules.String())), sums, nil
+	return contentKey(k.kind, k.r.source.params, k.o.ModTime, items, sums, []byte(modules.String())), sums, nil
 }
 
 // taken takes the segment from the cache, if it is there.
-func (k *kernelPart) taken(ctx context.Context, source *moduleSource, facts []moduleFacts) (bool, error) {
-	key, sums, err := k.key(ctx, source, facts)
+func (k *kernelPart) taken(ctx context.Context, facts []moduleFacts) (bool, error) {
+	key, sums, err := k.key(ctx, facts)
 	if err != nil {
 		return false, err
 	}
@@ -150,7 +155,7 @@ func (k *kernelPart) taken(ctx context.Context, source *moduleSource, facts []mo
 
 // made writes the segment, packing the modules side by side. At most two of them a
 // worker are in memory.
-func (k *kernelPart) made(ctx context.Context, source *moduleSource) (missing []string, err error) {
+func (k *kernelPart) made(ctx context.Context) (missing []string, err error) {
 	w, err := k.to.create(k.i, k.name)
 	if err != nil {
 		return nil, err
@@ -163,6 +168,7 @@ func (k *kernelPart) made(ctx context.Context, source *moduleSource) (missing []
 	if err := s.all(k.items); err != nil {
 		return nil, err
 	}
+	source := k.r.source
 	source.open(k.o, k.r)
 	facts, err := k.packModules(ctx, source, s)
 	source.close()
@@ -182,7 +188,7 @@ func (k *kernelPart) made(ctx context.Context, source *moduleSource) (missing []
 	var keep *keeping
 	if k.o.Cache != nil {
 		keep = new(keeping)
-		if keep.key, _, err = k.key(ctx, source, facts); err != nil {
+		if keep.key, _, err = k.key(ctx, facts); err != nil {
 			return nil, err
 		}
 	}

@@ -53,6 +53,10 @@ type recipe struct {
 	config    []item
 	index     *kmod.Index
 	modules   []chosen
+	indexes   map[string][]byte // of the modules' tree
+	source    *moduleSource
+	facts     []moduleFacts // of the modules, nil if some must be read for them
+	named     firmwareNames // by the modules, with facts
 	firmware  firmwareDir
 	resolver  *elfdep.Resolver
 	init      *program
@@ -84,24 +88,8 @@ func newRecipe(ctx context.Context, o *Options, wantKernel bool) (*recipe, error
 			r.kernel = kernel
 		}
 	}
-	if o.NoKernel {
-		r.index = &kmod.Index{}
-	} else if r.index, err = kmod.Load(dir); err != nil {
-		return nil, inputError{err}
-	}
-	if r.kconf, err = o.findConfig(dir, kver); err != nil {
-		return nil, err
-	}
-	r.firmware.kconf = r.kconf
-	r.firmware.below(kver)
-	var notices []string
-	if r.segments, r.inside, notices, err = chooseCodecs(ctx, o, r.kconf); err != nil {
-		return nil, err
-	}
-	r.notices = append(r.notices, notices...)
-	r.everyBoot = everyBoot(o, r.kconf, r.segments)
 	var h *host.Host
-	var hostFeatures []string
+	var hostFeatures, notices []string
 	if o.Hostonly {
 		if h, err = r.readHost(o); err != nil {
 			return nil, err
@@ -112,6 +100,23 @@ func newRecipe(ctx context.Context, o *Options, wantKernel bool) (*recipe, error
 		return nil, err
 	}
 	r.notices = append(r.notices, notices...)
+	ahead := r.ahead(ctx, o)
+	defer ahead.Wait()
+	if o.NoKernel {
+		r.index = &kmod.Index{}
+	} else if r.index, err = kmod.Load(dir); err != nil {
+		return nil, inputError{err}
+	}
+	if r.kconf, err = o.findConfig(dir, kver); err != nil {
+		return nil, err
+	}
+	r.firmware.kconf = r.kconf
+	r.firmware.below(kver)
+	if r.segments, r.inside, notices, err = chooseCodecs(ctx, o, r.kconf); err != nil {
+		return nil, err
+	}
+	r.notices = append(r.notices, notices...)
+	r.everyBoot = everyBoot(o, r.kconf, r.segments)
 	if err := r.available(o); err != nil {
 		return nil, err
 	}
@@ -126,26 +131,31 @@ func newRecipe(ctx context.Context, o *Options, wantKernel bool) (*recipe, error
 			return nil, err
 		}
 	}
-	if err := r.readInit(o); err != nil {
-		return r, err
-	}
-	if o.KernelOnly {
-		return r, errors.Join(r.addExtra(o), r.remove(o))
-	}
-	if h != nil && slices.Contains(r.featureNames(), "crypt") {
-		r.crypttab = h.Crypttab()
-	}
-	var agent errgroup.Group // beside the files: reading and packing it takes as long
-	agent.Go(func() error { return r.addAgent(ctx, o) })
-	err = r.addAllFiles(o)
-	if aerr := agent.Wait(); err == nil {
-		err = aerr
-	}
-	if err != nil {
+	if err := ahead.Wait(); err != nil {
 		return nil, err
 	}
-	if err := r.addConfig(o, h, wantKernel); err != nil {
+	if err := r.suits(o); err != nil {
 		return nil, err
+	}
+	var beside errgroup.Group
+	defer beside.Wait()
+	beside.Go(func() error { return r.lookAtModules(o) })
+	if !o.KernelOnly {
+		if h != nil && slices.Contains(r.featureNames(), "crypt") {
+			r.crypttab = h.Crypttab()
+		}
+		beside.Go(func() error { return r.addAgent(ctx, o) })
+		if err := r.addAllFiles(o); err != nil {
+			return nil, err
+		}
+	}
+	if err := beside.Wait(); err != nil {
+		return nil, err
+	}
+	if !o.KernelOnly {
+		if err := r.addConfig(o, h, wantKernel); err != nil {
+			return nil, err
+		}
 	}
 	return r, errors.Join(r.addExtra(o), r.remove(o))
 }
@@ -169,11 +179,37 @@ func (r *recipe) readHost(o *Options) (*host.Host, error) {
 	return h, nil
 }
 
-// readInit reads bareroot-init, whose architecture is the ramdisk's.
-func (r *recipe) readInit(o *Options) (err error) {
-	if r.init, err = o.ownProgram("init", o.Init, "--init"); err != nil {
-		return err
+// ahead begins with what takes long and asks for little, while the kernel's modules
+// are looked at: bareroot-init is read, and what programs need, which the resolver
+// remembers. What is wrong with a program is said by who adds it.
+func (r *recipe) ahead(ctx context.Context, o *Options) *errgroup.Group {
+	words := slices.Concat(o.Install, o.InstallOptional)
+	for _, w := range r.features {
+		for _, b := range w.Binaries {
+			words = append(words, b.Name)
+		}
 	}
+	g := new(errgroup.Group)
+	g.Go(func() (err error) {
+		r.init, err = o.ownProgram("init", o.Init, "--init")
+		return err
+	})
+	g.Go(func() error {
+		for _, w := range words {
+			paths, _ := r.find(w)
+			for _, p := range paths {
+				if ctx.Err() == nil {
+					_, _ = r.resolver.Closure(p)
+				}
+			}
+		}
+		return nil
+	})
+	return g
+}
+
+// suits makes the ramdisk one for bareroot-init's architecture.
+func (r *recipe) suits(o *Options) error {
 	r.arch = r.init.Arch
 	if o.kernelArch != "" && o.kernelArch != r.arch {
 		return inputError{fmt.Errorf("kernel %s is for %s, bareroot-init %s for %s; give an init for %s with --init", cmp.Or(r.kernel, o.Kernel), o.kernelArch, o.Init, r.arch, o.kernelArch)}

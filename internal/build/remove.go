@@ -16,10 +16,14 @@ func (r *recipe) remove(o *Options) error {
 	for _, items := range []*[]item{&r.microcode, &r.pid1, &r.userland, &r.tools, &r.agent, &r.config} {
 		*items = o.remaining(*items)
 	}
+	return nil
+}
+
+// removeModules does so with modules, before their indexes are made.
+func (r *recipe) removeModules(o *Options) {
 	r.modules = slices.DeleteFunc(r.modules, func(c chosen) bool {
 		return o.removed(r.modulesRoot() + "/" + r.moduleName(c.Module.Path))
 	})
-	return nil
 }
 
 func (o *Options) remaining(items []item) []item {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"bareroot/internal/sys"
 )
 
 // A unit's file, numbers little-endian:
@@ -40,7 +42,7 @@ func writeEntry(w io.Writer, id [32]byte, data []byte) error {
 	if _, err := w.Write(header(id, data)); err != nil {
 		return err
 	}
-	_, err := w.Write(data)
+	_, err := sys.InPieces(w).Write(data)
 	return err
 }
 

@@ -82,7 +82,6 @@ type Resolver struct {
 
 	mu      sync.Mutex
 	objects map[string]*object // by real path; nil: neither ELF nor script
-	asks    map[string]Names   // by real path
 	conf    []string           // folders of ld.so.conf
 	confOK  bool
 	system  map[abi][]string // folders searched for every program of that ABI
@@ -90,7 +89,7 @@ type Resolver struct {
 
 // New returns a resolver for the tree below sysroot ("" is "/").
 func New(sysroot string) *Resolver {
-	return &Resolver{tree: newTree(sysroot), objects: map[string]*object{}, asks: map[string]Names{}, system: map[abi][]string{}}
+	return &Resolver{tree: newTree(sysroot), objects: map[string]*object{}, system: map[abi][]string{}}
 }
 
 // Closure returns file itself (relative to the sysroot, with or without a

@@ -1,9 +1,8 @@
 package elfdep
 
 import (
+	"bytes"
 	"debug/elf"
-	"fmt"
-	"os"
 	"path"
 	"slices"
 )
@@ -41,45 +40,40 @@ func (r *Resolver) Asks(deps []Dep) (Names, error) {
 		if err != nil {
 			return 0, err
 		}
-		if o == nil || !slices.Contains(o.needed, "libc.so.6") {
-			continue
+		if o != nil {
+			all |= o.asks
 		}
-		r.mu.Lock()
-		n, ok := r.asks[d.Path]
-		r.mu.Unlock()
-		if !ok {
-			if n, err = imports(d.Source); err != nil {
-				return 0, err
-			}
-			r.mu.Lock()
-			r.asks[d.Path] = n
-			r.mu.Unlock()
-		}
-		all |= n
 	}
 	return all, nil
 }
 
-// imports reads the table of dynamic symbols. A file without its table of
-// sections tells nothing.
-func imports(file string) (n Names, err error) {
-	h, err := os.Open(file)
-	if err != nil {
-		return 0, err
+// imports says which of askers a program imports. A file without its table of
+// sections tells nothing, nor does one whose table makes no sense: libc's own
+// services work.
+func imports(f *elf.File) (n Names) {
+	strtab := f.Section(".dynstr")
+	if strtab == nil {
+		return 0
 	}
-	defer h.Close()
-	f, err := elf.NewFile(&blocks{h, map[int64][]byte{}})
+	text, err := strtab.Data()
 	if err != nil {
-		return 0, fmt.Errorf("read %s: %w", file, err)
+		return 0
+	}
+	for name := range bytes.SplitSeq(text, []byte{0}) {
+		n |= askers[string(name)]
+	}
+	if n == 0 {
+		return 0 // as nearly all, and the table of symbols is a hundred times as much work
 	}
 	symbols, err := f.ImportedSymbols()
 	if err != nil {
-		return 0, nil // there is no table, or it makes no sense: libc's own services work
+		return 0
 	}
+	n = 0
 	for _, s := range symbols {
 		n |= askers[s.Name]
 	}
-	return n, nil
+	return n
 }
 
 // NSS returns the modules of the named services as program would load them,

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -39,6 +40,7 @@ type object struct {
 	runpath []string
 	noDef   bool // DF_1_NODEFLIB: not in the default folders
 	opened  []opened
+	asks    Names // of glibc
 }
 
 // errPlain: neither ELF nor script.
@@ -94,6 +96,9 @@ func readObject(r io.ReaderAt) (*object, error) {
 			}
 			o.opened = append(o.opened, parseNotes(b[:n], f.ByteOrder, p.Align)...)
 		}
+	}
+	if slices.Contains(o.needed, "libc.so.6") {
+		o.asks = imports(f)
 	}
 	return o, nil
 }
