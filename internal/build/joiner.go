@@ -250,13 +250,15 @@ func (p *joinedPart) close(err error) error {
 const writeAhead = 4 << 20
 
 // ahead lets the disk begin with what was written, before the end waits for all of
-// it.
+// it, and takes out of memory what it has: the next piece has that memory then.
 func (p *joinedPart) ahead(n int64) {
 	if p.behind += n; p.behind < writeAhead {
 		return
 	}
-	if at, err := p.out.Seek(0, io.SeekCurrent); err == nil {
-		_ = unix.SyncFileRange(int(p.out.Fd()), at-p.behind, p.behind, unix.SYNC_FILE_RANGE_WRITE) // only a hint
+	if at, err := p.out.Seek(0, io.SeekCurrent); err == nil { // these are only hints
+		fd := int(p.out.Fd())
+		_ = unix.SyncFileRange(fd, at-p.behind, p.behind, unix.SYNC_FILE_RANGE_WRITE)
+		_ = unix.Fadvise(fd, p.at, at-p.behind-p.at, unix.FADV_DONTNEED)
 	}
 	p.behind = 0
 }
