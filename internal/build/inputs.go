@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"bareroot/internal/version"
 )
 
 // findModules returns the tree of the kernel to build for, and its version.
@@ -179,31 +177,6 @@ func (o *Options) findBusybox() (string, error) {
 		}
 	}
 	return "", inputError{fmt.Errorf("no busybox in %s; install busybox-static there, or give one with --busybox", o.Sysroot)}
-}
-
-// ownProgram reads bareroot-init or bareroot-agent and refuses one of another
-// build: the two and the server's segments must understand each other.
-func (o *Options) ownProgram(what, path, flag string) (*program, error) {
-	if path == "" {
-		return nil, inputError{fmt.Errorf("bareroot-%s was not found beside this program nor in /usr/lib/bareroot; name it with %s", what, flag)}
-	}
-	p, err := readProgram(path)
-	if err != nil {
-		return nil, inputError{fmt.Errorf("read bareroot-%s: %w", what, err)}
-	}
-	if !p.Static {
-		return nil, inputError{fmt.Errorf("bareroot-%s %s needs shared libraries; build it with make", what, path)}
-	}
-	id, err := version.OfContent(p.Data, path)
-	switch {
-	case err != nil && o.BuildID == "dev":
-		// Programs run by go run and go test carry no id on either side.
-	case err != nil:
-		return nil, inputError{err}
-	case id != o.BuildID:
-		return nil, inputError{fmt.Errorf("bareroot-%s %s is of build %s, this program of build %s; build all of them together with make", what, path, id, o.BuildID)}
-	}
-	return p, nil
 }
 
 // compareVersions orders kernel versions as people do: runs of digits by value,

@@ -140,6 +140,7 @@ func archOf(m elf.Machine) string {
 // program is what the builder must know of an executable.
 type program struct {
 	Data   []byte
+	Size   int64
 	Arch   string
 	Static bool
 }
@@ -153,7 +154,7 @@ func readProgram(path string) (*program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s is no program for Linux: %w", path, err)
 	}
-	p := &program{Data: b, Arch: archOf(f.Machine), Static: true}
+	p := &program{Data: b, Size: int64(len(b)), Arch: archOf(f.Machine), Static: true}
 	for _, h := range f.Progs {
 		if h.Type == elf.PT_INTERP {
 			p.Static = false

@@ -272,7 +272,7 @@ type packed struct {
 func indexItems(root string, files map[string][]byte) []item {
 	var out []item
 	for name, b := range files {
-		out = append(out, item{Path: root + "/" + name, Mode: cpio.TypeRegular | 0o644, Data: bytes.Clone(b), Why: "index of the modules"})
+		out = append(out, item{Path: root + "/" + name, Mode: cpio.TypeRegular | 0o644, Data: b, Why: "index of the modules"})
 	}
 	slices.SortFunc(out, func(a, b item) int { return bytes.Compare([]byte(a.Path), []byte(b.Path)) })
 	return out

@@ -40,7 +40,7 @@ func skeleton() []item {
 }
 
 func (r *recipe) addUserland(o *Options) error {
-	r.pid1 = []item{{Path: "init", Mode: cpio.TypeRegular | 0o755, Data: r.init.Data, From: o.Init, Why: "PID 1"}}
+	r.pid1 = []item{{Path: "init", Mode: cpio.TypeRegular | 0o755, Data: r.init.Data, Size: r.init.Size, From: o.Init, Why: "PID 1"}}
 	items := append(r.skeleton,
 		link("usr/sbin/init", "../../init", "PID 1"),
 	)

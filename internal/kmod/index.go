@@ -10,6 +10,7 @@ package kmod
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -55,7 +56,7 @@ func Load(dir string) (*Index, error) {
 		soft: map[string]Softdep{}, weak: map[string][]string{}, text: map[string]string{},
 	}
 	for _, name := range []string{"modules.dep", "modules.builtin", "modules.alias", "modules.softdep", "modules.weakdep"} {
-		b, err := os.ReadFile(filepath.Join(dir, name))
+		text, err := readText(filepath.Join(dir, name))
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && name != "modules.dep":
 			continue
@@ -67,7 +68,7 @@ func Load(dir string) (*Index, error) {
 		case err != nil:
 			return nil, fmt.Errorf("load kernel modules: %w", err)
 		}
-		x.text[name] = string(b)
+		x.text[name] = text
 	}
 	x.inside = sync.OnceValue(func() aliasTable {
 		// Few ask, and what cannot be read is as if it were absent.
@@ -89,6 +90,22 @@ func Load(dir string) (*Index, error) {
 	x.parseSoft(x.text["modules.softdep"])
 	x.parseWeak(x.text["modules.weakdep"])
 	return x, nil
+}
+
+// readText is os.ReadFile for a string: these files are megabytes, and a copy of
+// them is as much work as reading.
+func readText(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	var b strings.Builder
+	if fi, err := f.Stat(); err == nil {
+		b.Grow(int(fi.Size()))
+	}
+	_, err = io.Copy(&b, f)
+	return b.String(), err
 }
 
 func (x *Index) parseDep(text string) error {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -58,11 +57,11 @@ func (x *Index) Subset(paths []string, rename func(string) string) (map[string][
 }
 
 func (x *Index) optional(name string) (string, error) {
-	b, err := os.ReadFile(filepath.Join(x.dir, name))
+	text, err := readText(filepath.Join(x.dir, name))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("load kernel modules: %w", err)
 	}
-	return string(b), nil
+	return text, nil
 }
 
 // aliasesOf is filter for modules.alias, which is long: "alias PATTERN NAME".

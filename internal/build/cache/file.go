@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -83,21 +84,26 @@ func openFile(path string, head []byte) (_ *File, err error) {
 
 func unwritable(fi os.FileInfo) bool { return fi.Mode().IsRegular() && fi.Mode().Perm()&0o222 == 0 }
 
-// sumFile is the sum of the sums of each block of 256 KiB, which fits into the
+const sumBlock = 256 << 10
+
+var sumBlocks = sync.Pool{New: func() any { return new([sumBlock]byte) }}
+
+// sumFile is the sum of the sums of each block, which fits into the
 // processor's cache. A second goroutine reads every other block.
 func sumFile(f io.ReaderAt, at, n int64) (uint64, error) {
-	const size, readers = 256 << 10, 2
-	sums := make([]byte, 8*((n+size-1)/size))
+	const readers = 2
+	sums := make([]byte, 8*((n+sumBlock-1)/sumBlock))
 	var g errgroup.Group
 	for i := range int64(readers) {
 		g.Go(func() error {
-			buf := make([]byte, size)
-			for done := i * size; done < n; done += readers * size {
-				b := buf[:min(n-done, size)]
+			buf := sumBlocks.Get().(*[sumBlock]byte)
+			defer sumBlocks.Put(buf)
+			for done := i * sumBlock; done < n; done += readers * sumBlock {
+				b := buf[:min(n-done, sumBlock)]
 				if _, err := f.ReadAt(b, at+done); err != nil {
 					return err
 				}
-				binary.LittleEndian.PutUint64(sums[done/size*8:], sum64(b))
+				binary.LittleEndian.PutUint64(sums[done/sumBlock*8:], sum64(b))
 			}
 			return nil
 		})

@@ -325,6 +325,6 @@ func (im *image) expand(paths []string, of *loaded) []string {
 	return out
 }
 
-func globQuote(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(s)
-}
+var globQuotes = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`)
+
+func globQuote(s string) string { return globQuotes.Replace(s) }

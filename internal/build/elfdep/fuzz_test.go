@@ -153,7 +153,7 @@ func TestResolveStaysInside(t *testing.T) {
 func TestBlocks(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		data := bytes.Repeat([]byte("0123456789abcde"), rapid.IntRange(0, 4000).Draw(t, "size"))
-		b := &blocks{bytes.NewReader(data), map[int64][]byte{}}
+		b := newBlocks(bytes.NewReader(data))
 		for range 5 {
 			off := rapid.Int64Range(0, int64(len(data))+10).Draw(t, "off")
 			n := rapid.IntRange(0, 40000).Draw(t, "n")

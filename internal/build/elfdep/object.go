@@ -52,7 +52,9 @@ func openObject(file string) (*object, error) {
 		return nil, err
 	}
 	defer f.Close()
-	o, err := readObject(&blocks{f, map[int64][]byte{}})
+	b := newBlocks(f)
+	defer b.free()
+	o, err := readObject(b)
 	if err != nil && !errors.Is(err, errPlain) {
 		err = fmt.Errorf("read %s: %w", file, err)
 	}
