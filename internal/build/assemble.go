@@ -62,7 +62,7 @@ func assemble(ctx context.Context, o *Options, r *recipe, to target) (*Result, [
 	for _, w := range r.features {
 		res.Features = append(res.Features, w.Name)
 	}
-	a := &assembler{o: o, r: r, to: to, known: openKnown(o.Cache, o.Sysroot)}
+	a := &assembler{o: o, r: r, to: to, known: r.known}
 	none := codec{name: "none"}
 	first := "userland"
 	if o.TwoParts {

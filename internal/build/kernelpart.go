@@ -25,21 +25,13 @@ func (r *recipe) moduleName(p string) string {
 	return plainName(p) + ".zst"
 }
 
-// lookAtModules makes the modules' indexes and finds out what is known of them.
-func (r *recipe) lookAtModules(o *Options) (err error) {
-	if o.NoKernel {
-		return nil
-	}
+// moduleIndexes are those of the modules that were chosen.
+func (r *recipe) moduleIndexes() (map[string][]byte, error) {
 	paths := make([]string, len(r.modules))
 	for i, c := range r.modules {
 		paths[i] = c.Module.Path
 	}
-	if r.indexes, err = r.index.Subset(paths, r.moduleName); err != nil {
-		return err
-	}
-	r.source = newModuleSource(o, r)
-	r.facts, r.named = r.source.all(r)
-	return nil
+	return r.index.Subset(paths, r.moduleName)
 }
 
 // moduleTree are the folders and indexes of the modules' segment; the modules

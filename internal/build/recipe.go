@@ -54,6 +54,8 @@ type recipe struct {
 	index     *kmod.Index
 	modules   []chosen
 	indexes   map[string][]byte // of the modules' tree
+	tree      *tree       // what is known of the kernel's modules
+	known     *knownFiles // and of the sysroot's files
 	source    *moduleSource
 	facts     []moduleFacts // of the modules, nil if some must be read for them
 	named     firmwareNames // by the modules, with facts
@@ -100,7 +102,7 @@ func newRecipe(ctx context.Context, o *Options, wantKernel bool) (*recipe, error
 		return nil, err
 	}
 	r.notices = append(r.notices, notices...)
-	ahead := r.ahead(ctx, o)
+	ahead := r.ahead(ctx, o, dir)
 	defer ahead.Wait()
 	if o.NoKernel {
 		r.index = &kmod.Index{}
@@ -139,7 +141,14 @@ func newRecipe(ctx context.Context, o *Options, wantKernel bool) (*recipe, error
 	}
 	var beside errgroup.Group
 	defer beside.Wait()
-	beside.Go(func() error { return r.lookAtModules(o) })
+	if !o.NoKernel {
+		beside.Go(func() (err error) { r.indexes, err = r.moduleIndexes(); return err })
+		beside.Go(func() error {
+			r.source = r.newModuleSource()
+			r.facts, r.named = r.source.all(r)
+			return nil
+		})
+	}
 	if !o.KernelOnly {
 		if h != nil && slices.Contains(r.featureNames(), "crypt") {
 			r.crypttab = h.Crypttab()
@@ -180,9 +189,10 @@ func (r *recipe) readHost(o *Options) (*host.Host, error) {
 }
 
 // ahead begins with what takes long and asks for little, while the kernel's modules
-// are looked at: bareroot-init is read, and what programs need, which the resolver
-// remembers. What is wrong with a program is said by who adds it.
-func (r *recipe) ahead(ctx context.Context, o *Options) *errgroup.Group {
+// are looked at: bareroot-init is read, what the cache knows of files, and what
+// programs need, which the resolver remembers. What is wrong with a program is said
+// by who adds it.
+func (r *recipe) ahead(ctx context.Context, o *Options, modules string) *errgroup.Group {
 	words := slices.Concat(o.Install, o.InstallOptional)
 	for _, w := range r.features {
 		for _, b := range w.Binaries {
@@ -192,6 +202,7 @@ func (r *recipe) ahead(ctx context.Context, o *Options) *errgroup.Group {
 	g := new(errgroup.Group)
 	g.Go(func() (err error) {
 		r.init, err = o.ownProgram("init", o.Init, "--init")
+		r.tree, r.known = openTree(o.Cache, modules, "modules"), openKnown(o.Cache, o.Sysroot)
 		return err
 	})
 	g.Go(func() error {

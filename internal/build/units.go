@@ -131,12 +131,8 @@ type moduleSource struct {
 // fewModules are not worth writing a pack again.
 const fewModules = 40
 
-func newModuleSource(o *Options, r *recipe) *moduleSource {
-	s := &moduleSource{
-		tree: openTree(o.Cache, r.index.Dir(), "modules"), arch: r.arch,
-		params: "module " + unitVersion + " " + r.inside.params() + " " + r.arch,
-	}
-	return s
+func (r *recipe) newModuleSource() *moduleSource {
+	return &moduleSource{tree: r.tree, arch: r.arch, params: "module " + unitVersion + " " + r.inside.params() + " " + r.arch}
 }
 
 // open makes the cache ready for packed modules; close must follow.
