@@ -54,8 +54,8 @@ type recipe struct {
 	index     *kmod.Index
 	modules   []chosen
 	indexes   map[string][]byte // of the modules' tree
-	tree      *tree       // what is known of the kernel's modules
-	known     *knownFiles // and of the sysroot's files
+	tree      *tree             // what is known of the kernel's modules
+	known     *knownFiles       // and of the sysroot's files
 	source    *moduleSource
 	facts     []moduleFacts // of the modules, nil if some must be read for them
 	named     firmwareNames // by the modules, with facts

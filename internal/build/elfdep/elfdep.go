@@ -81,6 +81,7 @@ type Resolver struct {
 	tree *tree
 
 	mu      sync.Mutex
+	closed  map[string][]Dep   // closures, by what was asked for
 	objects map[string]*object // by real path; nil: neither ELF nor script
 	conf    []string           // folders of ld.so.conf
 	confOK  bool
@@ -89,18 +90,27 @@ type Resolver struct {
 
 // New returns a resolver for the tree below sysroot ("" is "/").
 func New(sysroot string) *Resolver {
-	return &Resolver{tree: newTree(sysroot), objects: map[string]*object{}, system: map[abi][]string{}}
+	return &Resolver{tree: newTree(sysroot), closed: map[string][]Dep{}, objects: map[string]*object{}, system: map[abi][]string{}}
 }
 
 // Closure returns file itself (relative to the sysroot, with or without a
 // leading slash), the links on the way to it and all that it needs, in the order
 // in which they were found. An error about something that is missing is a
-// [*MissingError].
+// [*MissingError]. Nobody may write to the slice: the next who asks has it, too.
 func (r *Resolver) Closure(file string) ([]Dep, error) {
 	c := r.newClosure(clean(file))
+	r.mu.Lock()
+	known := r.closed[c.name]
+	r.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
 	if err := c.program(c.name, "", 0); err != nil {
 		return nil, err
 	}
+	r.mu.Lock()
+	r.closed[c.name] = c.out
+	r.mu.Unlock()
 	return c.out, nil
 }
 

@@ -59,19 +59,32 @@ func imports(f *elf.File) (n Names) {
 	if err != nil {
 		return 0
 	}
-	for name := range bytes.SplitSeq(text, []byte{0}) {
-		n |= askers[string(name)]
-	}
-	if n == 0 {
+	if mentioned(text) == 0 {
 		return 0 // as nearly all, and the table of symbols is a hundred times as much work
 	}
 	symbols, err := f.ImportedSymbols()
 	if err != nil {
 		return 0
 	}
-	n = 0
 	for _, s := range symbols {
 		n |= askers[s.Name]
+	}
+	return n
+}
+
+// mentioned says which of askers a table of strings names. A name may be the end of
+// a longer one, by which linkers save space.
+func mentioned(text []byte) (n Names) {
+	for _, start := range []string{"get", "initgroups"} {
+		for rest := text; ; rest = rest[len(start):] {
+			i := bytes.Index(rest, []byte(start))
+			if i < 0 {
+				break
+			}
+			rest = rest[i:]
+			name, _, _ := bytes.Cut(rest, []byte{0})
+			n |= askers[string(name)]
+		}
 	}
 	return n
 }
