@@ -52,7 +52,7 @@ func openCache(t *testing.T) *cache.Cache {
 // change time cannot be set, so it is waited for.
 func age(t *testing.T, root string) {
 	t.Helper()
-	probe := filepath.Join(root, "usr/bin/busybox")
+	probe := filepath.Join(root, "own/bareroot-agent") // which was written last
 	fi, err := os.Stat(probe)
 	if err != nil {
 		t.Fatal(err)
@@ -112,10 +112,44 @@ func TestCacheKeepsBytes(t *testing.T) {
 	if err := os.Chtimes(p, fi.ModTime(), fi.ModTime()); err != nil {
 		t.Fatal(err)
 	}
-	want, _ = build(nil, o)
-	got, _ := build(c, o)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("after a change: %s", diff)
+	same := func(what string) {
+		t.Helper()
+		want, _ = build(nil, o)
+		got, _ := build(c, o)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", what, diff)
+		}
+	}
+	same("another module")
+
+	// Programs that passed, and others in their place.
+	swap := func(name, from, to string) {
+		t.Helper()
+		fi, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, bytes.Replace(b, []byte(from), []byte(to), 1), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(name, fi.ModTime(), fi.ModTime()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	swap(o.Agent, "agent", "other")
+	same("another agent")
+	for _, name := range []string{o.Init, o.Agent} {
+		o.Cache = c
+		id := testID[1:] + testID[:1]
+		swap(name, stamp(testID), stamp(id))
+		if _, err := Dir(t.Context(), o, filepath.Join(t.TempDir(), "set"), false); err == nil || !strings.Contains(err.Error(), id) {
+			t.Errorf("%s of another build: %v", name, err)
+		}
+		swap(name, stamp(id), stamp(testID))
 	}
 }
 

@@ -82,3 +82,33 @@ func TestUntilDone(t *testing.T) {
 		t.Errorf("after the end: %d %v", n, err)
 	}
 }
+
+// widest notes the longest write, and fails after some bytes.
+type widest struct {
+	got  []byte
+	most int
+	room int
+}
+
+func (w *widest) Write(b []byte) (int, error) {
+	n := min(len(b), w.room-len(w.got))
+	w.got, w.most = append(w.got, b[:n]...), max(w.most, len(b))
+	if n < len(b) {
+		return n, io.ErrShortWrite
+	}
+	return n, nil
+}
+
+func TestInPieces(t *testing.T) {
+	for _, c := range []struct{ size, room int }{{0, 1}, {1, 1}, {65536, 65536}, {65537, 1 << 20}, {300_000, 1 << 20}, {300_000, 100_000}} {
+		b := []byte(strings.Repeat("0123456", c.size/7+1)[:c.size])
+		w := &widest{room: c.room}
+		n, err := InPieces(w).Write(b)
+		if n != min(c.size, c.room) || (err != nil) != (c.size > c.room) {
+			t.Errorf("%d bytes where %d fit: %d, %v", c.size, c.room, n, err)
+		}
+		if string(w.got) != string(b[:n]) || w.most > 64<<10 {
+			t.Errorf("%d bytes: others arrive, or %d at once", c.size, w.most)
+		}
+	}
+}
