@@ -26,23 +26,22 @@ func applets(busybox []byte) []string {
 	return nil
 }
 
-// without takes names out of a copy of busybox, so that its shell, which runs its
+// hideApplets takes names out of busybox, so that its shell, which runs its
 // own applets whatever PATH says, finds the programs of these names. Where a
 // name is in the table, its last byte becomes one that nobody types.
-func without(busybox []byte, names map[string]bool) []byte {
+func hideApplets(busybox []byte, names map[string]bool) {
 	start := []byte("\x00[\x00[[\x00")
-	out := bytes.Clone(busybox)
 	for at := bytes.Index(busybox, start); at >= 0; {
 		table := appletTable(busybox[at+1:])
 		if slices.Contains(table, "sh") {
 			for pos := at + 1; len(table) > 0; table = table[1:] {
 				pos += len(table[0])
 				if names[table[0]] {
-					out[pos-1] = 0x7f
+					busybox[pos-1] = 0x7f
 				}
 				pos++
 			}
-			return out
+			return
 		}
 		next := bytes.Index(busybox[at+1:], start)
 		if next < 0 {
@@ -50,7 +49,6 @@ func without(busybox []byte, names map[string]bool) []byte {
 		}
 		at += 1 + next
 	}
-	return out
 }
 
 func appletTable(b []byte) (names []string) {

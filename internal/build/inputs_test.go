@@ -206,10 +206,10 @@ func TestWithin(t *testing.T) {
 // stays, and nothing else changes.
 func TestHiddenApplets(t *testing.T) {
 	box := []byte("modprobe\x00x\x00[\x00[[\x00a\x00no" + appletStrings + "modprobe\x00")
-	got := without(box, map[string]bool{"modprobe": true, "cat": true, "nothing": true})
 	want := strings.Replace(strings.Replace(string(box), "init\x00modprobe", "init\x00modprob\x7f", 1), "\x00cat\x00", "\x00ca\x7f\x00", 1)
-	if string(got) != want {
-		t.Errorf("%q, want %q", got, want)
+	hideApplets(box, map[string]bool{"modprobe": true, "cat": true, "nothing": true})
+	if string(box) != want {
+		t.Errorf("%q, want %q", box, want)
 	}
 }
 

@@ -87,7 +87,8 @@ func (r *recipe) busybox(o *Options) ([]item, error) {
 	}
 	hidden := maps.Clone(installed)
 	delete(hidden, "sh")
-	items := []item{{Path: "usr/bin/busybox", Mode: cpio.TypeRegular | 0o755, Data: without(bb.Data, hidden), From: name, Why: "shell and tools for the operator"}}
+	hideApplets(bb.Data, hidden)
+	items := []item{{Path: "usr/bin/busybox", Mode: cpio.TypeRegular | 0o755, Data: bb.Data, From: name, Why: "shell and tools for the operator"}}
 	for _, a := range words {
 		if !installed[a] {
 			items = append(items, link("usr/bin/"+a, "busybox", "applet of busybox"))

@@ -118,7 +118,10 @@ func (p *Pack) Get(name [32]byte, buf []byte) ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
-	b := slices.Grow(buf[:0], int(r.n))[:r.n]
+	if int64(cap(buf)) < r.n {
+		buf = make([]byte, r.n)
+	}
+	b := buf[:r.n]
 	if _, err := p.f.ReadAt(b, r.at); err != nil {
 		return nil, false
 	}

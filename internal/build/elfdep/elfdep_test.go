@@ -481,23 +481,3 @@ func TestNSS(t *testing.T) {
 		}
 	}
 }
-
-func TestMentioned(t *testing.T) {
-	for text, want := range map[string]Names{
-		"":                                 0,
-		"\x00malloc\x00getenv\x00":         0,
-		"\x00getaddrinfo\x00":              Hosts,
-		"\x00my_getaddrinfo\x00":           Hosts, // the name is its end
-		"\x00getaddrinfos\x00":             0,
-		"\x00xinitgroups\x00getservbyport": Users | Ports,
-	} {
-		if got := mentioned([]byte(text)); got != want {
-			t.Errorf("%q: %b, want %b", text, got, want)
-		}
-	}
-	for name, names := range askers { // the two that mentioned looks for
-		if mentioned([]byte(name)) != names {
-			t.Errorf("%s is not found", name)
-		}
-	}
-}

@@ -1,6 +1,7 @@
 package elfdep
 
 import (
+	"debug/elf"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -156,5 +157,37 @@ func TestAsks(t *testing.T) {
 		if got, err := r.Asks(deps); err != nil || got&want != want || want == 0 && got != 0 {
 			t.Errorf("%s asks %b, want %b: %v", prog, got, want, err)
 		}
+	}
+}
+
+// TestImports: what is read of a table of symbols is what debug/elf makes of it.
+func TestImports(t *testing.T) {
+	asking := 0
+	for _, pattern := range []string{"/usr/lib/*/*.so.*", "/usr/lib64/*.so.*", "/usr/bin/*"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			f, err := elf.Open(name)
+			if err != nil {
+				continue // a script, a folder, a dangling link
+			}
+			var want Names
+			symbols, _ := f.ImportedSymbols()
+			for _, s := range symbols {
+				want |= askers[s.Name]
+			}
+			if got := imports(f); got != want {
+				t.Errorf("%s: %b, want %b", name, got, want)
+			}
+			if want != 0 {
+				asking++
+			}
+			f.Close()
+		}
+	}
+	if asking == 0 {
+		t.Error("nothing on this machine asks for names")
 	}
 }

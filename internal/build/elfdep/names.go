@@ -47,44 +47,33 @@ func (r *Resolver) Asks(deps []Dep) (Names, error) {
 	return all, nil
 }
 
-// imports says which of askers a program imports. A file without its table of
-// sections tells nothing, nor does one whose table makes no sense: libc's own
-// services work.
+// imports says which of askers a file imports, by its table of dynamic symbols. A
+// file without a table of sections tells nothing, nor does one whose tables make no
+// sense: libc's own services work.
 func imports(f *elf.File) (n Names) {
-	strtab := f.Section(".dynstr")
-	if strtab == nil {
+	symtab := f.SectionByType(elf.SHT_DYNSYM)
+	if symtab == nil || symtab.Link >= uint32(len(f.Sections)) {
 		return 0
 	}
-	text, err := strtab.Data()
+	symbols, err := symtab.Data()
 	if err != nil {
 		return 0
 	}
-	if mentioned(text) == 0 {
-		return 0 // as nearly all, and the table of symbols is a hundred times as much work
-	}
-	symbols, err := f.ImportedSymbols()
+	text, err := f.Sections[symtab.Link].Data()
 	if err != nil {
 		return 0
 	}
-	for _, s := range symbols {
-		n |= askers[s.Name]
+	size, info, section := elf.Sym64Size, 4, 6 // of Elf64_Sym: its bytes, st_info, st_shndx
+	if f.Class == elf.ELFCLASS32 {
+		size, info, section = elf.Sym32Size, 12, 14
 	}
-	return n
-}
-
-// mentioned says which of askers a table of strings names. A name may be the end of
-// a longer one, by which linkers save space.
-func mentioned(text []byte) (n Names) {
-	for _, start := range []string{"get", "initgroups"} {
-		for rest := text; ; rest = rest[len(start):] {
-			i := bytes.Index(rest, []byte(start))
-			if i < 0 {
-				break
-			}
-			rest = rest[i:]
-			name, _, _ := bytes.Cut(rest, []byte{0})
-			n |= askers[string(name)]
+	for ; len(symbols) >= size; symbols = symbols[size:] {
+		name := uint64(f.ByteOrder.Uint32(symbols))
+		if f.ByteOrder.Uint16(symbols[section:]) != uint16(elf.SHN_UNDEF) || elf.ST_BIND(symbols[info]) != elf.STB_GLOBAL || name >= uint64(len(text)) {
+			continue
 		}
+		word, _, _ := bytes.Cut(text[name:], []byte{0})
+		n |= askers[string(word)]
 	}
 	return n
 }
