@@ -23,7 +23,7 @@ import (
 const (
 	magic         = "brcache1"
 	headerSize    = 64
-	formatVersion = 1 // in every id: another version finds nothing of this one
+	formatVersion = 2 // in every id: another version finds nothing of this one
 	tmpPrefix     = "tmp-"
 )
 

@@ -21,24 +21,27 @@ import (
 //
 //	 0  8 bytes   length of the bytes, little-endian
 //	 8  8 bytes   their sum, see sumFile
-//	16            what whoever keeps it wants to know of it
+//	16  8 bytes   the file that was last compared with it, see proof; 0 for none
+//	24            what whoever keeps it wants to know of it
 //
 // Nobody may write to the bytes (mode 0444 or less), and they are compared with
-// their sum at each use: a boot set shares them, and its owner may be root and
-// edit there. What is damaged or has another owner is a miss and removed from
-// the store; the boot set keeps its link, as it does when the store is emptied.
+// their sum unless the file is on the disk and still the one that was compared: a
+// boot set shares them, and its owner may be root and edit there. What is damaged
+// or has another owner is a miss and removed from the store; the boot set keeps its
+// link, as it does when the store is emptied.
 const (
 	fileKind   = "file"
 	dataKind   = "file-data"
 	dataSuffix = "-data"
-	fileHead   = 16
+	fileHead   = 24
 )
 
 // File is an open kept file, which has been checked to be whole.
 type File struct {
-	Info []byte // as it was given
-	Size int64
-	f    *os.File
+	Info  []byte // as it was given
+	Size  int64
+	f     *os.File
+	proof uint64 // of a comparison that is to be remembered, 0 for none
 }
 
 // OpenFile returns what was kept under k, whose Kind is "file"; nil if nothing was.
@@ -47,18 +50,23 @@ func (c *Cache) OpenFile(k Key) *File {
 	if !ok || k.Kind != fileKind {
 		return nil
 	}
-	path := c.path(k, k.id())
-	f, err := openFile(path+dataSuffix, head)
+	id := k.id()
+	path := c.path(k, id)
+	f, err := openFile(path+dataSuffix, head, c.now())
 	if err != nil {
 		if errors.Is(err, errDamaged) {
 			errors.Join(os.Remove(path), os.Remove(path+dataSuffix)) // it stays a miss
 		}
 		return nil
 	}
+	if f.proof != 0 && f.f.Sync() == nil {
+		binary.LittleEndian.PutUint64(head[16:], f.proof)
+		_ = c.write(path, id, head) // or it is compared again
+	}
 	return f
 }
 
-func openFile(path string, head []byte) (_ *File, err error) {
+func openFile(path string, head []byte, now time.Time) (_ *File, err error) {
 	if len(head) < fileHead {
 		return nil, errDamaged
 	}
@@ -72,14 +80,33 @@ func openFile(path string, head []byte) (_ *File, err error) {
 		}
 	}()
 	size := int64(binary.LittleEndian.Uint64(head))
-	if st, ok := fi.Sys().(*syscall.Stat_t); !ok || !unwritable(fi) || int(st.Uid) != os.Geteuid() || fi.Size() != size {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok || !unwritable(fi) || int(st.Uid) != os.Geteuid() || fi.Size() != size {
 		return nil, errDamaged
+	}
+	out := &File{Info: head[fileHead:], Size: size, f: f}
+	p := proof(fi, st)
+	if p == binary.LittleEndian.Uint64(head[16:]) {
+		return out, nil
 	}
 	sum, err := sumFile(f, 0, size)
 	if err == nil && sum != binary.LittleEndian.Uint64(head[8:]) {
 		err = errDamaged
 	}
-	return &File{head[fileHead:], size, f}, err
+	// Within the grain of a clock a file may change and keep its time.
+	if now.Sub(fi.ModTime()) > grain {
+		out.proof = p
+	}
+	return out, err
+}
+
+// grain is longer than that of any file system's clock.
+const grain = 2 * time.Second
+
+// proof tells a file that was compared from others: which it is, its size and time of change. The
+// inode's own time is no part of it, a link changes that.
+func proof(fi os.FileInfo, st *syscall.Stat_t) uint64 {
+	return sum64(fmt.Appendf(nil, "%d %d %d %d", st.Dev, st.Ino, fi.Size(), fi.ModTime().UnixNano()))
 }
 
 func unwritable(fi os.FileInfo) bool { return fi.Mode().IsRegular() && fi.Mode().Perm()&0o222 == 0 }
@@ -220,6 +247,7 @@ func (c *Cache) placeFile(k Key, info []byte, tmp string, s Source, err error) {
 	}
 	if err == nil {
 		head := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, uint64(s.N)), sum)
+		head = binary.LittleEndian.AppendUint64(head, 0)
 		err = c.write(path, id, append(head, info...))
 	}
 	if err != nil {

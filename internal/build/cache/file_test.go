@@ -3,6 +3,7 @@ package cache
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -225,6 +226,65 @@ func TestFileDamaged(t *testing.T) {
 			t.Errorf("not kept anew: %v %q", ok, got)
 		}
 	})
+}
+
+// TestFileCompared: a file that was compared is not read again, until it is
+// another one or was written to.
+func TestFileCompared(t *testing.T) {
+	dir := t.TempDir()
+	c := open(t, filepath.Join(dir, "cache"), 0)
+	k, old := fileKey("x"), time.Now().Add(-time.Hour)
+	write := func(name, data string, changed time.Time) {
+		t.Helper()
+		if err := errors.Join(os.Chmod(name, 0o644), os.WriteFile(name, []byte(data), 0), os.Chmod(name, 0o444), os.Chtimes(name, changed, changed)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, again := range map[string]struct {
+		change func(name string)
+		want   string
+	}{
+		"unseen, as its time is the same": {func(name string) { write(name, "WHOLE", old) }, "WHOLE"},
+		"written to":                      {func(name string) { write(name, "WHOLE", time.Now()) }, ""},
+		"longer":                          {func(name string) { write(name, "whole or more", old) }, ""},
+		"another file": {func(name string) {
+			if err := os.Remove(name); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(name, []byte("WHOLE"), 0o444); err != nil {
+				t.Fatal(err)
+			}
+			write(name, "WHOLE", old)
+		}, ""},
+		"touched": {func(name string) { write(name, "whole", old.Add(time.Minute)) }, "whole"},
+	} {
+		set := segment(t, dir, []byte("whole"))
+		c.Keep(k, []byte("info"), Source{File: set, N: 5, Link: set.Name()})
+		data := c.path(k, k.id()) + dataSuffix
+		// Young as it is, it is compared each time.
+		write(data, "whole", time.Now())
+		for _, changed := range []time.Time{time.Now(), old} {
+			write(data, "whole", changed)
+			if got, ok := content(t, c, k); !ok || string(got) != "whole" {
+				t.Fatalf("%s: %v %q", name, ok, got)
+			}
+		}
+		again.change(data)
+		f := c.OpenFile(k)
+		if f == nil {
+			if again.want != "" {
+				t.Errorf("%s: a miss", name)
+			}
+			continue
+		}
+		if string(f.Info) != "info" {
+			t.Errorf("%s: %q is known of it", name, f.Info)
+		}
+		f.Close()
+		if got, _ := content(t, c, k); string(got) != again.want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
 }
 
 // TestFilePruned: an emptied store takes nothing from boot sets, nor from who is
