@@ -103,8 +103,8 @@ func openFile(path string, head []byte, now time.Time) (_ *File, err error) {
 // grain is longer than that of any file system's clock.
 const grain = 2 * time.Second
 
-// proof tells a file that was compared from others: which it is, its size and time of change. The
-// inode's own time is no part of it, a link changes that.
+// proof tells a file that was compared from others: which it is, its size and time
+// of change. The inode's own time is no part of it, a link changes that.
 func proof(fi os.FileInfo, st *syscall.Stat_t) uint64 {
 	return sum64(fmt.Appendf(nil, "%d %d %d %d", st.Dev, st.Ino, fi.Size(), fi.ModTime().UnixNano()))
 }
