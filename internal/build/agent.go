@@ -38,7 +38,7 @@ func (r *recipe) addAgent(ctx context.Context, o *Options) error {
 // packAgent compresses the agent as a module, whatever the kernel unpacks: this is
 // for init. While its file is the same it need not be read.
 func (r *recipe) packAgent(ctx context.Context, o *Options, data []byte) ([]byte, error) {
-	key, known := fileKey("agent", o.Agent, r.inside.params())
+	key, _, known := fileKey("agent", o.Agent, r.inside.params())
 	if known {
 		if b, ok := o.Cache.Get(key); ok {
 			return b, nil

@@ -12,10 +12,13 @@ import (
 // programs need, which the resolver remembers. What is wrong with a program is said
 // by who adds it.
 func (r *recipe) ahead(ctx context.Context, o *Options, modules string) *errgroup.Group {
-	words := slices.Concat(o.Install, o.InstallOptional)
-	for _, w := range r.features {
-		for _, b := range w.Binaries {
-			words = append(words, b.Name)
+	var words []string
+	if !o.KernelOnly {
+		words = slices.Concat(o.Install, o.InstallOptional)
+		for _, w := range r.features {
+			for _, b := range w.Binaries {
+				words = append(words, b.Name)
+			}
 		}
 	}
 	g := new(errgroup.Group)

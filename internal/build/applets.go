@@ -9,45 +9,39 @@ import (
 var reserved = [...]string{"init", "linuxrc", "modprobe", "depmod", "busybox"}
 
 // applets reads the names of busybox's applets out of the program, so that it
-// need not run (it may be for another architecture): they are a sorted table of
-// strings that begins with "[" and "[[".
+// need not run (it may be for another architecture).
 func applets(busybox []byte) []string {
+	_, names := findApplets(busybox)
+	return slices.DeleteFunc(names, func(n string) bool { return slices.Contains(reserved[:], n) })
+}
+
+// findApplets finds the table of busybox's applets: sorted strings that begin with
+// "[" and "[[", and one of which is "sh". Without one there are no names.
+func findApplets(busybox []byte) (at int, names []string) {
 	start := []byte("\x00[\x00[[\x00")
-	for at := bytes.Index(busybox, start); at >= 0; {
-		if names := appletTable(busybox[at+1:]); slices.Contains(names, "sh") {
-			return slices.DeleteFunc(names, func(n string) bool { return slices.Contains(reserved[:], n) })
-		}
-		next := bytes.Index(busybox[at+1:], start)
+	for {
+		next := bytes.Index(busybox[at:], start)
 		if next < 0 {
-			break
+			return 0, nil
 		}
-		at += 1 + next
+		at += next + 1
+		if names = appletTable(busybox[at:]); slices.Contains(names, "sh") {
+			return at, names
+		}
 	}
-	return nil
 }
 
 // hideApplets takes names out of busybox, so that its shell, which runs its
 // own applets whatever PATH says, finds the programs of these names. Where a
 // name is in the table, its last byte becomes one that nobody types.
 func hideApplets(busybox []byte, names map[string]bool) {
-	start := []byte("\x00[\x00[[\x00")
-	for at := bytes.Index(busybox, start); at >= 0; {
-		table := appletTable(busybox[at+1:])
-		if slices.Contains(table, "sh") {
-			for pos := at + 1; len(table) > 0; table = table[1:] {
-				pos += len(table[0])
-				if names[table[0]] {
-					busybox[pos-1] = 0x7f
-				}
-				pos++
-			}
-			return
+	at, table := findApplets(busybox)
+	for _, name := range table {
+		at += len(name)
+		if names[name] {
+			busybox[at-1] = 0x7f
 		}
-		next := bytes.Index(busybox[at+1:], start)
-		if next < 0 {
-			break
-		}
-		at += 1 + next
+		at++
 	}
 }
 

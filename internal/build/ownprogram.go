@@ -19,12 +19,10 @@ func (o *Options) ownProgram(what, path, flag string) (*program, error) {
 	if path == "" {
 		return nil, inputError{fmt.Errorf("bareroot-%s was not found beside this program nor in /usr/lib/bareroot; name it with %s", what, flag)}
 	}
-	key, known := fileKey("program", path, o.BuildID)
+	key, size, known := fileKey("program", path, o.BuildID)
 	if known {
 		if arch, ok := o.Cache.Get(key); ok {
-			if fi, err := os.Stat(path); err == nil {
-				return &program{Arch: string(arch), Static: true, Size: fi.Size()}, nil
-			}
+			return &program{Arch: string(arch), Static: true, Size: size}, nil
 		}
 	}
 	p, err := readProgram(path)
@@ -50,16 +48,16 @@ func (o *Options) ownProgram(what, path, flag string) (*program, error) {
 }
 
 // fileKey names what follows from a file as it is now, if it can be told that it
-// is still the same.
-func fileKey(kind, path, params string) (key cache.Key, known bool) {
+// is still the same, and gives its size.
+func fileKey(kind, path, params string) (key cache.Key, size int64, known bool) {
 	fi, err := os.Stat(path)
 	if err != nil {
-		return key, false
+		return key, 0, false
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return key, false
+		return key, 0, false
 	}
 	now := state(fi, time.Now())
-	return cache.Key{Kind: kind, Content: sha256.Sum256([]byte(abs + "\n" + now)), Params: unitVersion + " " + params}, now != ""
+	return cache.Key{Kind: kind, Content: sha256.Sum256([]byte(abs + "\n" + now)), Params: unitVersion + " " + params}, fi.Size(), now != ""
 }

@@ -44,9 +44,6 @@ type treeEntry struct {
 	moduleFacts
 }
 
-// settled is the age from which on a file's times tell every change of it.
-const settled = 2 * time.Second
-
 func openTree(c *cache.Cache, dir, what string) *tree {
 	t := &tree{cache: c, known: map[string]treeEntry{}}
 	if c == nil {
@@ -72,7 +69,7 @@ func state(fi os.FileInfo, now time.Time) string {
 		return ""
 	}
 	changed := time.Unix(st.Ctim.Unix())
-	if now.Sub(changed) < settled || now.Sub(fi.ModTime()) < settled {
+	if now.Sub(changed) < cache.Settled || now.Sub(fi.ModTime()) < cache.Settled {
 		return ""
 	}
 	return fmt.Sprintf("%d:%d:%d:%d:%d", st.Dev, st.Ino, st.Size, fi.ModTime().UnixNano(), changed.UnixNano())

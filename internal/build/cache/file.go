@@ -93,15 +93,15 @@ func openFile(path string, head []byte, now time.Time) (_ *File, err error) {
 	if err == nil && sum != binary.LittleEndian.Uint64(head[8:]) {
 		err = errDamaged
 	}
-	// Within the grain of a clock a file may change and keep its time.
-	if now.Sub(fi.ModTime()) > grain {
+	if now.Sub(fi.ModTime()) > Settled {
 		out.proof = p
 	}
 	return out, err
 }
 
-// grain is longer than that of any file system's clock.
-const grain = 2 * time.Second
+// Settled is the age from which on a file's times tell every change of it: it is
+// longer than the grain of any file system's clock.
+const Settled = 2 * time.Second
 
 // proof tells a file that was compared from others: which it is, its size and time
 // of change. The inode's own time is no part of it, a link changes that.
