@@ -15,6 +15,7 @@ import (
 // target is where an output wants a part's bytes; the closer ends the part.
 type target interface {
 	create(part int, name string) (io.WriteCloser, error)
+	links() bool                                     // its parts can be the cache's, by hard links
 	kept(part int, name string, f *cache.File) error // the part is f, which the target closes
 	skip(part int)                                   // it does not come
 }
@@ -139,7 +140,7 @@ func assemble(ctx context.Context, o *Options, r *recipe, to target) (*Result, [
 			continue
 		}
 		if k := p.keep; k != nil {
-			k.blob, k.at = p.seg.Blob, res.Size
+			k.blob = p.seg.Blob
 			keep = append(keep, *k)
 		}
 		m.Segments = append(m.Segments, p.seg)

@@ -167,7 +167,7 @@ func run(ctx context.Context, o Options, out output) (*Result, error) {
 	if o.TwoParts {
 		r.twoParts(&o)
 	}
-	work, err := out.begin()
+	work, err := out.begin(o.Cache)
 	if err != nil {
 		return nil, err
 	}

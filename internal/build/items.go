@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"bareroot/internal/bootset"
@@ -69,7 +70,7 @@ func (a *assembler) take(i int, kind, name string, c codec, p *part, f *cache.Fi
 
 // fresh writes a segment of items.
 func (a *assembler) fresh(ctx context.Context, i int, kind, name string, c codec, items []item, sums [][]byte, keep *keeping) error {
-	w, err := a.to.create(i, name)
+	w, err := a.create(i, name, keep)
 	if err != nil {
 		return err
 	}
@@ -105,10 +106,14 @@ func (a *assembler) written(ctx context.Context, w io.Writer, kind, name string,
 	return s, nil
 }
 
-func (a *assembler) finish(i int, s *segmentWriter, w io.Closer, keep *keeping) error {
+// finish ends a segment that was written to w.
+func (a *assembler) finish(i int, s *segmentWriter, w partWriter, keep *keeping) error {
 	seg, line, err := s.close()
 	if err == nil {
-		err = w.Close()
+		err = w.WriteCloser.Close()
+	}
+	if err == nil {
+		w.also.Keep([]byte(seg.SHA256))
 	}
 	a.made[i] = &part{seg: seg, line: line, files: s.files, keep: keep}
 	return err
@@ -117,15 +122,41 @@ func (a *assembler) finish(i int, s *segmentWriter, w io.Closer, keep *keeping) 
 // keeping is what a part of the output is to be kept as.
 type keeping struct {
 	key  cache.Key
-	dear bool // as in cache.Source
+	dear bool // to make: it is kept at once, also where that is a copy
 	blob bootset.Blob
-	at   int64 // where it is in the joined file
 }
 
-// keepIn keeps the part, which is in the file f; link is its name if it is alone there.
-func (k keeping) keepIn(c *cache.Cache, f cache.Source) {
-	f.N, f.Dear = k.blob.Size, k.dear
-	c.Keep(k.key, []byte(k.blob.SHA256), f)
+// partWriter writes a part of the output, which may be kept while it is written.
+type partWriter struct {
+	io.WriteCloser
+	also *cache.Making
+}
+
+// create makes a part. Where the output cannot share it with the cache afterwards,
+// it is kept while it is made.
+func (a *assembler) create(i int, name string, keep *keeping) (partWriter, error) {
+	w, err := a.to.create(i, name)
+	p := partWriter{WriteCloser: w}
+	if err == nil && keep != nil && !a.to.links() && (keep.dear || a.o.Cache.Seen(keep.key)) {
+		p.also = a.o.Cache.Make(keep.key)
+	}
+	return p, err
+}
+
+func (p partWriter) Write(b []byte) (int, error) {
+	if p.also == nil {
+		return p.WriteCloser.Write(b)
+	}
+	var kept sync.WaitGroup
+	kept.Go(func() { _, _ = p.also.Write(b) })
+	defer kept.Wait()
+	return p.WriteCloser.Write(b)
+}
+
+// Close ends the part. It is not kept unless it was before.
+func (p partWriter) Close() error {
+	p.also.Drop()
+	return p.WriteCloser.Close()
 }
 
 // kernelFile copies the kernel, or takes what was kept of it.
@@ -142,28 +173,29 @@ func (a *assembler) kernelFile(ctx context.Context) (bootset.Blob, error) {
 			return bootset.Blob{File: name, Size: f.Size, SHA256: string(f.Info)}, a.to.kept(parts, name, f)
 		}
 	}
-	blob, err := copyKernel(a.r.kernel, a.to)
-	if keep != nil && hex.EncodeToString(keep.key.Content[:]) == blob.SHA256 {
+	w, err := a.create(parts, name, keep)
+	if err != nil {
+		return bootset.Blob{}, err
+	}
+	defer w.Close()
+	blob, err := copyKernel(a.r.kernel, w)
+	if err == nil && keep != nil && hex.EncodeToString(keep.key.Content[:]) == blob.SHA256 {
+		w.also.Keep([]byte(blob.SHA256))
 		keep.blob = blob
 		a.kernel = keep
 	}
 	return blob, err
 }
 
-func copyKernel(from string, to target) (bootset.Blob, error) {
+func copyKernel(from string, w partWriter) (bootset.Blob, error) {
 	f, err := os.Open(from)
 	if err != nil {
 		return bootset.Blob{}, fmt.Errorf("read kernel: %w", err)
 	}
 	defer f.Close()
-	w, err := to.create(parts, "vmlinuz")
-	if err != nil {
-		return bootset.Blob{}, err
-	}
-	defer w.Close()
 	h := newHashing(w)
 	if _, err := io.Copy(h, f); err != nil {
 		return bootset.Blob{}, fmt.Errorf("copy kernel %s: %w", from, err)
 	}
-	return h.blob("vmlinuz"), w.Close()
+	return h.blob("vmlinuz"), w.WriteCloser.Close()
 }

@@ -65,6 +65,8 @@ func (j *joiner) create(part int, _ string) (io.WriteCloser, error) {
 	return p, nil
 }
 
+func (j *joiner) links() bool { return false }
+
 func (j *joiner) kept(part int, _ string, f *cache.File) error {
 	p := &j.parts[part]
 	p.taken, p.kept, p.total = true, f, f.Size

@@ -62,14 +62,16 @@ func (a *assembler) kernelParts(ctx context.Context) (missing []string, err erro
 		k.i, k.kind, k.name = partMicrocode, "early", "00-early.cpio"
 	}
 	k.items = distinct(a.r.early, a.r.moduleTree())
+	var keep *keeping
 	done := false
 	if a.r.facts != nil && a.o.Cache != nil {
 		if missing, err = k.addFirmware(a.r.named); err == nil {
-			done, err = k.taken(ctx, a.r.facts)
+			keep = new(keeping)
+			done, err = k.taken(ctx, a.r.facts, keep)
 		}
 	}
 	if !done && err == nil {
-		missing, err = k.made(ctx)
+		missing, err = k.made(ctx, keep)
 	}
 	if err != nil || len(k.firmware) == 0 || a.o.TwoParts {
 		a.to.skip(partFirmware)
@@ -118,12 +120,13 @@ func (k *kernelPart) key(ctx context.Context, facts []moduleFacts) (key cache.Ke
 	return contentKey(k.kind, k.r.source.params, k.o.ModTime, items, sums, []byte(modules.String())), sums, nil
 }
 
-// taken takes the segment from the cache, if it is there.
-func (k *kernelPart) taken(ctx context.Context, facts []moduleFacts) (bool, error) {
+// taken takes the segment from the cache, if it is there, and sets the key.
+func (k *kernelPart) taken(ctx context.Context, facts []moduleFacts, keep *keeping) (bool, error) {
 	key, sums, err := k.key(ctx, facts)
 	if err != nil {
 		return false, err
 	}
+	keep.key = key
 	f := k.o.Cache.OpenFile(key)
 	if f == nil {
 		return false, nil
@@ -146,9 +149,9 @@ func (k *kernelPart) taken(ctx context.Context, facts []moduleFacts) (bool, erro
 }
 
 // made writes the segment, packing the modules side by side. At most two of them a
-// worker are in memory.
-func (k *kernelPart) made(ctx context.Context) (missing []string, err error) {
-	w, err := k.to.create(k.i, k.name)
+// worker are in memory. keep is nil if its key is not known yet.
+func (k *kernelPart) made(ctx context.Context, keep *keeping) (missing []string, err error) {
+	w, err := k.create(k.i, k.name, keep)
 	if err != nil {
 		return nil, err
 	}
@@ -177,11 +180,17 @@ func (k *kernelPart) made(ctx context.Context) (missing []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	var keep *keeping
 	if k.o.Cache != nil {
-		keep = new(keeping)
-		if keep.key, _, err = k.key(ctx, facts); err != nil {
+		key, _, err := k.key(ctx, facts)
+		if err != nil {
 			return nil, err
+		}
+		if keep == nil || keep.key != key { // a module changed meanwhile
+			w.also.Drop()
+			if !k.to.links() {
+				k.o.Cache.Seen(key)
+			}
+			keep = &keeping{key: key}
 		}
 	}
 	return missing, errors.Join(k.finish(k.i, s, w, keep), source.tree.save())

@@ -39,7 +39,7 @@ func (f *fileOutput) check() error {
 	return err
 }
 
-func (f *fileOutput) begin() (target, error) {
+func (f *fileOutput) begin(*cache.Cache) (target, error) {
 	var err error
 	if f.work, err = newFolder(f.path); err != nil {
 		return nil, err
@@ -60,23 +60,12 @@ func (f *fileOutput) abort() {
 	f.work.remove()
 }
 
-func (f *fileOutput) finish(res *Result, _ []bootset.File, c *cache.Cache, keep []keeping) error {
+func (f *fileOutput) finish(res *Result, _ []bootset.File, _ *cache.Cache, _ []keeping) error {
 	res.Output = f.path
 	if err := f.join.finish(); err != nil {
 		return fmt.Errorf("write %s: %w", f.path, err)
 	}
-	name := filepath.Join(f.work.path, "ramdisk")
-	if len(keep) > 0 {
-		whole, err := os.Open(name)
-		if err != nil {
-			return err
-		}
-		for _, k := range keep {
-			k.keepIn(c, cache.Source{File: whole, At: k.at})
-		}
-		whole.Close()
-	}
-	if err := os.Rename(name, f.path); err != nil {
+	if err := os.Rename(filepath.Join(f.work.path, "ramdisk"), f.path); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(f.path))

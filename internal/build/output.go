@@ -26,7 +26,7 @@ type output interface {
 	check() error
 	wantsKernel() bool
 	readers() string // who besides its owner can read what was made; "" for nobody
-	begin() (target, error)
+	begin(*cache.Cache) (target, error)
 	finish(*Result, []bootset.File, *cache.Cache, []keeping) error
 	abort()
 }
@@ -34,9 +34,10 @@ type output interface {
 // folder is a hidden working folder beside the final name. Its files are made
 // durable side by side, while others are still written.
 type folder struct {
-	path  string
-	syncs *errgroup.Group
-	lock  *os.File // nil on a filesystem without locks
+	path   string
+	syncs  *errgroup.Group
+	lock   *os.File // nil on a filesystem without locks
+	shared bool     // links to the cache's files are possible
 }
 
 func newFolder(final string) (folder, error) {
@@ -50,7 +51,7 @@ func newFolder(final string) (folder, error) {
 	if err != nil {
 		return folder{}, fmt.Errorf("write to the output's folder: %w", err)
 	}
-	return folder{p, new(errgroup.Group), lockFolder(p)}, nil
+	return folder{path: p, syncs: new(errgroup.Group), lock: lockFolder(p)}, nil
 }
 
 // remove takes away what is there under the working name.
@@ -76,6 +77,8 @@ func (f folder) file(name string, mode fs.FileMode) (*syncFile, error) {
 }
 
 func (f folder) skip(int) {}
+
+func (f folder) links() bool { return f.shared }
 
 // kept links the part to what the cache has, or copies that.
 func (f folder) kept(_ int, name string, from *cache.File) error {
@@ -210,11 +213,12 @@ func (d *dirOutput) check() error {
 	return nil
 }
 
-func (d *dirOutput) begin() (target, error) {
+func (d *dirOutput) begin(c *cache.Cache) (target, error) {
 	var err error
 	if d.work, err = newFolder(d.path); err != nil {
 		return nil, err
 	}
+	d.work.shared = c.Links(d.work.path)
 	return d.work, os.Chmod(d.work.path, 0o755)
 }
 
@@ -247,14 +251,10 @@ func (d *dirOutput) finish(res *Result, files []bootset.File, c *cache.Cache, ke
 	if err := d.work.syncs.Wait(); err != nil {
 		return err
 	}
-	for _, k := range keep {
-		path := filepath.Join(d.work.path, k.blob.File)
-		f, err := os.Open(path)
-		if err != nil {
-			return err
+	if d.work.links() {
+		for _, k := range keep {
+			c.Share(k.key, []byte(k.blob.SHA256), filepath.Join(d.work.path, k.blob.File))
 		}
-		k.keepIn(c, cache.Source{File: f, Link: path})
-		f.Close()
 	}
 	if err := syncDir(d.work.path); err != nil {
 		return fmt.Errorf("write %s: %w", d.path, err)

@@ -89,7 +89,7 @@ func openFile(path string, head []byte, now time.Time) (_ *File, err error) {
 	if p == binary.LittleEndian.Uint64(head[16:]) {
 		return out, nil
 	}
-	sum, err := sumFile(f, 0, size)
+	sum, err := sumFile(f, size)
 	if err == nil && sum != binary.LittleEndian.Uint64(head[8:]) {
 		err = errDamaged
 	}
@@ -115,9 +115,9 @@ const sumBlock = 256 << 10
 
 var sumBlocks = sync.Pool{New: func() any { return new([sumBlock]byte) }}
 
-// sumFile is the sum of the sums of each block, which fits into the
+// sumFile is the sum of the sums of each block of n bytes, which fits into the
 // processor's cache. A second goroutine reads every other block.
-func sumFile(f io.ReaderAt, at, n int64) (uint64, error) {
+func sumFile(f io.ReaderAt, n int64) (uint64, error) {
 	const readers = 2
 	sums := make([]byte, 8*((n+sumBlock-1)/sumBlock))
 	var g errgroup.Group
@@ -127,7 +127,7 @@ func sumFile(f io.ReaderAt, at, n int64) (uint64, error) {
 			defer sumBlocks.Put(buf)
 			for done := i * sumBlock; done < n; done += readers * sumBlock {
 				b := buf[:min(n-done, sumBlock)]
-				if _, err := f.ReadAt(b, at+done); err != nil {
+				if _, err := f.ReadAt(b, done); err != nil {
 					return err
 				}
 				binary.LittleEndian.PutUint64(sums[done/sumBlock*8:], sum64(b))
@@ -174,89 +174,6 @@ func (f *File) Sync() error { return f.f.Sync() }
 
 // Close ends the use of the file.
 func (f *File) Close() error { return f.f.Close() }
-
-// Source is where the bytes are that are to be kept: N of them from At on.
-type Source struct {
-	File  *os.File
-	At, N int64
-	// Link is the name of the file if it holds nothing else, stays as it is and
-	// may be shared; "" otherwise.
-	Link string
-	// Dear bytes are copied at once where they cannot be shared. Others would take
-	// as long to make as to copy, so only those are that come a second time.
-	Dear bool
-}
-
-// Keep keeps bytes under k, whose Kind is "file". It never fails a build: see
-// Notice.
-func (c *Cache) Keep(k Key, info []byte, s Source) {
-	if c == nil || k.Kind != fileKind || s.N > c.max/8 || !c.prepare() {
-		return
-	}
-	if s.Link != "" && c.share(k, info, s) {
-		return
-	}
-	seen := Key{"seen", k.Content, k.Params}
-	if _, ok := c.Get(seen); !ok && !s.Dear {
-		c.Put(seen, nil)
-		return
-	}
-	f, err := c.createTemp()
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	if _, err = s.File.Seek(s.At, io.SeekStart); err == nil {
-		_, err = io.CopyN(f, s.File, s.N)
-	}
-	if err == nil {
-		err = f.Chmod(0o400)
-	}
-	c.placeFile(k, info, f.Name(), s, errors.Join(err, f.Close()))
-}
-
-// share keeps the file itself, by a hard link, if it can.
-func (c *Cache) share(k Key, info []byte, s Source) bool {
-	fi, err := s.File.Stat()
-	if err != nil || !unwritable(fi) || fi.Size() != s.N {
-		return false
-	}
-	tmp, err := c.createTemp() // a name of its own
-	if err != nil {
-		return false
-	}
-	name := tmp.Name()
-	if errors.Join(tmp.Close(), os.Remove(name), os.Link(s.Link, name)) != nil {
-		return false
-	}
-	c.placeFile(k, info, name, s, nil)
-	return true
-}
-
-// placeFile makes a kept file appear whose bytes are at tmp, unless err says that
-// they are not.
-func (c *Cache) placeFile(k Key, info []byte, tmp string, s Source, err error) {
-	var sum uint64
-	if err == nil {
-		sum, err = sumFile(s.File, s.At, s.N)
-	}
-	id := k.id()
-	path := c.path(k, id)
-	if err == nil {
-		err = place(tmp, path+dataSuffix)
-	}
-	if err == nil {
-		head := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, uint64(s.N)), sum)
-		head = binary.LittleEndian.AppendUint64(head, 0)
-		err = c.write(path, id, append(head, info...))
-	}
-	if err != nil {
-		os.Remove(tmp)
-		c.fail(err)
-		return
-	}
-	c.grown(s.N + headerSize)
-}
 
 // withData gives the bytes of kept files the last use of the units that describe
 // them, so that both stay or go; bytes without such a unit are the first to go.

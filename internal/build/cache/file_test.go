@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -20,18 +21,13 @@ func fileKey(s string) Key {
 }
 
 // segment makes a file as a boot set has it.
-func segment(t testing.TB, dir string, data []byte) *os.File {
+func segment(t testing.TB, dir string, data []byte) (name string) {
 	t.Helper()
-	name := filepath.Join(dir, fmt.Sprintf("segment-%d", time.Now().UnixNano()))
+	name = filepath.Join(dir, fmt.Sprintf("segment-%d", time.Now().UnixNano()))
 	if err := os.WriteFile(name, data, 0o444); err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return f
+	return name
 }
 
 // content is what a kept file gives.
@@ -65,7 +61,7 @@ func TestFileShared(t *testing.T) {
 	c := open(t, filepath.Join(dir, "cache"), 0)
 	want := bytes.Repeat([]byte("segment"), 100_000)
 	set := segment(t, dir, want)
-	c.Keep(fileKey("a"), []byte("known"), Source{File: set, N: int64(len(want)), Link: set.Name()})
+	c.Share(fileKey("a"), []byte("known"), set)
 	f := c.OpenFile(fileKey("a"))
 	if f == nil || string(f.Info) != "known" || f.Size != int64(len(want)) {
 		t.Fatalf("kept: %+v, %s", f, c.Notice())
@@ -75,7 +71,7 @@ func TestFileShared(t *testing.T) {
 	if err := f.Link(second, 0o444); err != nil {
 		t.Fatal(err)
 	}
-	if inode(t, second) != inode(t, set.Name()) {
+	if inode(t, second) != inode(t, set) {
 		t.Error("the second boot set has a copy")
 	}
 	if err := f.Link(filepath.Join(dir, "third"), 0o440); err == nil {
@@ -93,33 +89,89 @@ func TestFileShared(t *testing.T) {
 	}
 }
 
-// TestFileCopied: what cannot be shared is copied, at once if it is dear, else
-// when it comes again.
-func TestFileCopied(t *testing.T) {
-	for name, dear := range map[string]bool{"dear": true, "cheap": false} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			c := open(t, filepath.Join(dir, "cache"), 0)
-			joined := segment(t, dir, []byte("beforeSEGMENTafter"))
-			for round := range 2 {
-				c.Keep(fileKey("a"), nil, Source{File: joined, At: 6, N: 7, Dear: dear})
-				got, ok := content(t, c, fileKey("a"))
-				if ok != (dear || round > 0) || ok && string(got) != "SEGMENT" {
-					t.Errorf("round %d: %v %q %s", round, ok, got, c.Notice())
-				}
+// TestFileMade: what is written while it is made is there when it is kept, and
+// nothing of it before or when it is dropped.
+func TestFileMade(t *testing.T) {
+	dir := t.TempDir()
+	c := open(t, filepath.Join(dir, "cache"), 8<<20)
+	left := func() []string {
+		names, err := filepath.Glob(filepath.Join(dir, "cache/tmp-*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return names
+	}
+	long := bytes.Repeat([]byte("segment"), 100_000)
+	for name, end := range map[string]struct {
+		data []byte
+		keep bool
+		want bool
+	}{
+		"kept":     {[]byte("segment"), true, true},
+		"empty":    {nil, true, true},
+		"long":     {long, true, true},
+		"dropped":  {[]byte("segment"), false, false},
+		"too long": {bytes.Repeat(long, 2), true, false},
+	} {
+		m := c.Make(fileKey(name))
+		for part := range slices.Chunk(end.data, 100_000) {
+			if n, err := m.Write(part); n != len(part) || err != nil {
+				t.Errorf("%s: %d, %v", name, n, err)
 			}
-			// Nobody shares the copy yet, so it takes the mode that is wanted.
-			f := c.OpenFile(fileKey("a"))
-			defer f.Close()
-			if err := f.Link(filepath.Join(dir, "set"), 0o444); err != nil {
-				t.Error(err)
-			}
-		})
+		}
+		if _, ok := content(t, c, fileKey(name)); ok {
+			t.Errorf("%s: it is there before its end", name)
+		}
+		if end.keep {
+			m.Keep([]byte("info"))
+		}
+		m.Drop()
+		if got, ok := content(t, c, fileKey(name)); ok != end.want || ok && !bytes.Equal(got, end.data) {
+			t.Errorf("%s: %v, %d bytes", name, ok, len(got))
+		}
+		if names := left(); len(names) > 0 {
+			t.Errorf("%s: left: %q", name, names)
+		}
+	}
+	if n := c.Notice(); n != "" {
+		t.Error(n)
+	}
+	// Nobody shares it yet, so it takes the mode that is wanted.
+	f := c.OpenFile(fileKey("kept"))
+	defer f.Close()
+	if err := f.Link(filepath.Join(dir, "set"), 0o444); err != nil || string(f.Info) != "info" {
+		t.Errorf("%q, %v", f.Info, err)
+	}
+
+	m := c.Make(fileKey("no room"))
+	m.file.Close() // stands for a disk that takes nothing
+	if n, err := m.Write(long); n != len(long) || err != nil {
+		t.Error(n, err)
+	}
+	m.Keep(nil)
+	if _, ok := content(t, c, fileKey("no room")); ok || c.Notice() == "" || len(left()) > 0 {
+		t.Errorf("without room: %v, %q, left %q", ok, c.Notice(), left())
+	}
+	if c.Make(fileKey("more")) != nil {
+		t.Error("it goes on after an error")
 	}
 }
 
-// TestFileOtherFileSystem: no link is possible from memory to the disk.
-func TestFileOtherFileSystem(t *testing.T) {
+func TestSeen(t *testing.T) {
+	c := open(t, t.TempDir(), 0)
+	for _, want := range []bool{false, true, true} {
+		if got := c.Seen(fileKey("a")); got != want {
+			t.Errorf("%v, not %v", got, want)
+		}
+	}
+	if c.Seen(fileKey("b")) {
+		t.Error("another key was not asked for")
+	}
+}
+
+// TestLinks: links are possible within a file system, and none from memory to the
+// disk.
+func TestLinks(t *testing.T) {
 	other, err := os.MkdirTemp("/dev/shm", "bareroot-test-")
 	if err != nil {
 		t.Skipf("no file system besides: %v", err)
@@ -130,11 +182,23 @@ func TestFileOtherFileSystem(t *testing.T) {
 	if syscall.Stat(other, &a) != nil || syscall.Stat(dir, &b) != nil || a.Dev == b.Dev {
 		t.Skip("TMPDIR is on the file system of /dev/shm: there is no other one")
 	}
+	set := t.TempDir()
 	c := open(t, dir, 0)
-	set := segment(t, other, []byte("there"))
-	src := Source{File: set, N: 5, Link: set.Name()}
-	c.Keep(fileKey("a"), nil, src)
-	c.Keep(fileKey("a"), nil, src)
+	if !c.Links(set) || c.Links(other) {
+		t.Errorf("here %v, there %v", c.Links(set), c.Links(other))
+	}
+	for _, d := range []string{set, other} {
+		if e, err := os.ReadDir(d); err != nil || len(e) > 0 {
+			t.Errorf("left: %v %v", e, err)
+		}
+	}
+	c.Share(fileKey("a"), nil, segment(t, other, []byte("there")))
+	if c.OpenFile(fileKey("a")) != nil {
+		t.Error("a link between file systems")
+	}
+	m := c.Make(fileKey("a"))
+	m.Write([]byte("there"))
+	m.Keep(nil)
 	f := c.OpenFile(fileKey("a"))
 	if f == nil {
 		t.Fatal("not kept: " + c.Notice())
@@ -156,8 +220,8 @@ func TestFileDamaged(t *testing.T) {
 	k := fileKey("x")
 	keep := func(t testing.TB, data []byte) string {
 		set := segment(t, dir, data)
-		c.Keep(k, nil, Source{File: set, N: int64(len(data)), Link: set.Name()})
-		return set.Name()
+		c.Share(k, nil, set)
+		return set
 	}
 	gone := func(t interface {
 		Helper()
@@ -259,7 +323,7 @@ func TestFileCompared(t *testing.T) {
 		"touched": {func(name string) { write(name, "whole", old.Add(time.Minute)) }, "whole"},
 	} {
 		set := segment(t, dir, []byte("whole"))
-		c.Keep(k, []byte("info"), Source{File: set, N: 5, Link: set.Name()})
+		c.Share(k, []byte("info"), set)
 		data := c.path(k, k.id()) + dataSuffix
 		// Young as it is, it is compared each time.
 		write(data, "whole", time.Now())
@@ -293,7 +357,7 @@ func TestFilePruned(t *testing.T) {
 	dir := t.TempDir()
 	c := open(t, filepath.Join(dir, "cache"), 0)
 	set := segment(t, dir, []byte("whole"))
-	c.Keep(fileKey("a"), nil, Source{File: set, N: 5, Link: set.Name()})
+	c.Share(fileKey("a"), nil, set)
 	f := c.OpenFile(fileKey("a"))
 	if f == nil {
 		t.Fatal(c.Notice())
@@ -308,14 +372,14 @@ func TestFilePruned(t *testing.T) {
 	if c.OpenFile(fileKey("a")) != nil {
 		t.Error("a hit in an empty store")
 	}
-	if b, err := os.ReadFile(set.Name()); err != nil || string(b) != "whole" {
+	if b, err := os.ReadFile(set); err != nil || string(b) != "whole" {
 		t.Errorf("the boot set: %q %v", b, err)
 	}
 	if err := f.Link(filepath.Join(dir, "second"), 0o444); err != nil {
 		t.Errorf("the boot set's link is one that can be linked to: %v", err)
 	}
 	// With the boot set gone as well nothing can be linked, but read.
-	for _, n := range []string{set.Name(), filepath.Join(dir, "second")} {
+	for _, n := range []string{set, filepath.Join(dir, "second")} {
 		if err := os.Remove(n); err != nil {
 			t.Fatal(err)
 		}
@@ -337,7 +401,7 @@ func TestFileTrim(t *testing.T) {
 	for i := range 4 {
 		set := segment(t, dir, bytes.Repeat([]byte{byte(i)}, 10_000))
 		k := fileKey(fmt.Sprint(i))
-		c.Keep(k, nil, Source{File: set, N: 10_000, Link: set.Name()})
+		c.Share(k, nil, set)
 		used := now.Add(time.Duration(i-10) * time.Hour)
 		if err := os.Chtimes(c.path(k, k.id()), used, used); err != nil {
 			t.Fatal(err)
@@ -395,13 +459,13 @@ func TestFileGoroutines(t *testing.T) {
 					if err := os.WriteFile(name, data, 0o444); err != nil {
 						t.Error(err)
 					}
-					f, err := os.Open(name)
-					if err != nil {
-						t.Error(err)
-						return
+					if round%2 == 0 {
+						c.Share(k, nil, name)
+					} else {
+						m := c.Make(k)
+						m.Write(data)
+						m.Keep(nil)
 					}
-					c.Keep(k, nil, Source{File: f, N: 5000, Link: name})
-					f.Close()
 				}
 				if b, err := os.ReadFile(name); err != nil || !bytes.Equal(b, data) {
 					t.Errorf("worker %d round %d: %d bytes, %v", worker, round, len(b), err)
@@ -415,12 +479,21 @@ func TestFileGoroutines(t *testing.T) {
 	all.Wait()
 }
 
-// TestFileNil: without a cache there is nothing, and with one that cannot be
-// written to a notice.
+// TestFileNil: without a cache there is nothing.
 func TestFileNil(t *testing.T) {
 	var none *Cache
-	set := segment(t, t.TempDir(), []byte("x"))
-	none.Keep(fileKey("a"), nil, Source{File: set, N: 1, Dear: true})
+	dir := t.TempDir()
+	set := segment(t, dir, []byte("x"))
+	none.Share(fileKey("a"), nil, set)
+	m := none.Make(fileKey("a"))
+	if n, err := m.Write([]byte("x")); n != 1 || err != nil {
+		t.Error(n, err)
+	}
+	m.Keep(nil)
+	m.Drop()
+	if none.Seen(fileKey("a")) || none.Seen(fileKey("a")) || none.Links(dir) {
+		t.Error("a memory without a cache")
+	}
 	if none.OpenFile(fileKey("a")) != nil {
 		t.Error("a hit without a cache")
 	}

@@ -1,0 +1,147 @@
+package cache
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"bareroot/internal/sys"
+)
+
+// Seen tells whether k was asked for here before, and remembers that it was. What
+// takes as long to copy as to make is worth keeping only when it comes again.
+func (c *Cache) Seen(k Key) bool {
+	seen := Key{"seen", k.Content, k.Params}
+	if _, ok := c.Get(seen); ok {
+		return true
+	}
+	c.Put(seen, nil)
+	return false
+}
+
+// Making is a kept file that is being made. All methods may be called on a nil
+// Making, which keeps nothing, and none of them fails a build: see Notice.
+type Making struct {
+	c    *Cache
+	key  Key
+	file *os.File // nil when it is over
+	n    int64
+}
+
+// Make begins to keep under k, whose Kind is "file", what is written; Keep or Drop
+// must follow. It returns nil if nothing can be kept.
+func (c *Cache) Make(k Key) *Making {
+	if c == nil || k.Kind != fileKind || !c.prepare() {
+		return nil
+	}
+	f, err := c.createTemp()
+	if err != nil {
+		c.fail(err)
+		return nil
+	}
+	return &Making{c: c, key: k, file: f}
+}
+
+// Write takes all of b, also what is too much to be kept.
+func (m *Making) Write(b []byte) (int, error) {
+	if m == nil || m.file == nil {
+		return len(b), nil
+	}
+	_, err := sys.InPieces(m.file).Write(b)
+	if m.n += int64(len(b)); err != nil {
+		m.c.fail(err)
+	}
+	if err != nil || m.n > m.c.max/8 {
+		m.Drop()
+	}
+	return len(b), nil
+}
+
+// Keep makes the file appear. info is for whoever finds it.
+func (m *Making) Keep(info []byte) {
+	if m == nil || m.file == nil {
+		return
+	}
+	f := m.file
+	m.file = nil
+	sum, err := sumFile(f, m.n)
+	err = errors.Join(err, f.Chmod(0o400), f.Close())
+	m.c.placeFile(m.key, info, f.Name(), sum, m.n, err)
+}
+
+// Drop ends it without a file; after Keep it does nothing.
+func (m *Making) Drop() {
+	if m == nil || m.file == nil {
+		return
+	}
+	m.file.Close()
+	os.Remove(m.file.Name())
+	m.file = nil
+}
+
+// Links tells whether files in dir and in the store can be links to the same bytes,
+// as Share and File.Link make them.
+func (c *Cache) Links(dir string) bool {
+	if c == nil || !c.prepare() {
+		return false
+	}
+	f, err := c.createTemp()
+	if err != nil {
+		c.fail(err)
+		return false
+	}
+	f.Close()
+	link := filepath.Join(dir, filepath.Base(f.Name()))
+	err = os.Link(f.Name(), link)
+	_ = errors.Join(os.Remove(f.Name()), os.Remove(link))
+	return err == nil
+}
+
+// Share keeps the file at path under k, whose Kind is "file", by a hard link. Nobody
+// may write to it.
+func (c *Cache) Share(k Key, info []byte, path string) {
+	if c == nil || k.Kind != fileKind || !c.prepare() {
+		return
+	}
+	f, fi, err := openRegular(path, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if !unwritable(fi) || fi.Size() > c.max/8 {
+		return
+	}
+	tmp, err := c.createTemp() // a name of its own
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	name := tmp.Name()
+	if errors.Join(tmp.Close(), os.Remove(name), os.Link(path, name)) != nil {
+		return
+	}
+	sum, err := sumFile(f, fi.Size())
+	c.placeFile(k, info, name, sum, fi.Size(), err)
+}
+
+// placeFile makes a kept file appear whose n bytes are at tmp, unless err says that
+// they are not.
+func (c *Cache) placeFile(k Key, info []byte, tmp string, sum uint64, n int64, err error) {
+	id := k.id()
+	path := c.path(k, id)
+	if err == nil {
+		err = place(tmp, path+dataSuffix)
+	}
+	if err == nil {
+		head := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, uint64(n)), sum)
+		head = binary.LittleEndian.AppendUint64(head, 0)
+		err = c.write(path, id, append(head, info...))
+	}
+	if err != nil {
+		os.Remove(tmp)
+		c.fail(err)
+		return
+	}
+	c.grown(n + headerSize)
+}
