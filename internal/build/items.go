@@ -112,8 +112,8 @@ func (a *assembler) finish(i int, s *segmentWriter, w partWriter, keep *keeping)
 	if err == nil {
 		err = w.WriteCloser.Close()
 	}
-	if err == nil {
-		w.also.Keep([]byte(seg.SHA256))
+	if err == nil && keep != nil {
+		w.also.Keep(keep.key, []byte(seg.SHA256))
 	}
 	a.made[i] = &part{seg: seg, line: line, files: s.files, keep: keep}
 	return err
@@ -121,8 +121,8 @@ func (a *assembler) finish(i int, s *segmentWriter, w partWriter, keep *keeping)
 
 // keeping is what a part of the output is to be kept as.
 type keeping struct {
-	key  cache.Key
-	dear bool // to make: it is kept at once, also where that is a copy
+	key  cache.Key // set when it is known, at the latest when the part is finished
+	dear bool      // to make: it is kept at once, also where that is a copy
 	blob bootset.Blob
 }
 
@@ -138,7 +138,7 @@ func (a *assembler) create(i int, name string, keep *keeping) (partWriter, error
 	w, err := a.to.create(i, name)
 	p := partWriter{WriteCloser: w}
 	if err == nil && keep != nil && !a.to.links() && (keep.dear || a.o.Cache.Seen(keep.key)) {
-		p.also = a.o.Cache.Make(keep.key)
+		p.also = a.o.Cache.Make()
 	}
 	return p, err
 }
@@ -180,7 +180,7 @@ func (a *assembler) kernelFile(ctx context.Context) (bootset.Blob, error) {
 	defer w.Close()
 	blob, err := copyKernel(a.r.kernel, w)
 	if err == nil && keep != nil && hex.EncodeToString(keep.key.Content[:]) == blob.SHA256 {
-		w.also.Keep([]byte(blob.SHA256))
+		w.also.Keep(keep.key, []byte(blob.SHA256))
 		keep.blob = blob
 		a.kernel = keep
 	}

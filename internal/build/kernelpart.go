@@ -151,6 +151,12 @@ func (k *kernelPart) taken(ctx context.Context, facts []moduleFacts, keep *keepi
 // made writes the segment, packing the modules side by side. At most two of them a
 // worker are in memory. keep is nil if its key is not known yet.
 func (k *kernelPart) made(ctx context.Context, keep *keeping) (missing []string, err error) {
+	source := k.r.source
+	source.open(k.o, k.r)
+	defer source.close()
+	if source.packed != nil { // much of it is new
+		keep = &keeping{dear: true}
+	}
 	w, err := k.create(k.i, k.name, keep)
 	if err != nil {
 		return nil, err
@@ -163,10 +169,7 @@ func (k *kernelPart) made(ctx context.Context, keep *keeping) (missing []string,
 	if err := s.all(k.items); err != nil {
 		return nil, err
 	}
-	source := k.r.source
-	source.open(k.o, k.r)
 	facts, err := k.packModules(ctx, source, s)
-	source.close()
 	if err != nil {
 		return nil, err
 	}
@@ -185,13 +188,13 @@ func (k *kernelPart) made(ctx context.Context, keep *keeping) (missing []string,
 		if err != nil {
 			return nil, err
 		}
-		if keep == nil || keep.key != key { // a module changed meanwhile
-			w.also.Drop()
+		if keep == nil {
+			keep = new(keeping)
 			if !k.to.links() {
 				k.o.Cache.Seen(key)
 			}
-			keep = &keeping{key: key}
 		}
+		keep.key = key // what was written, should a module have changed meanwhile
 	}
 	return missing, errors.Join(k.finish(k.i, s, w, keep), source.tree.save())
 }

@@ -113,7 +113,7 @@ func TestFileMade(t *testing.T) {
 		"dropped":  {[]byte("segment"), false, false},
 		"too long": {bytes.Repeat(long, 2), true, false},
 	} {
-		m := c.Make(fileKey(name))
+		m := c.Make()
 		for part := range slices.Chunk(end.data, 100_000) {
 			if n, err := m.Write(part); n != len(part) || err != nil {
 				t.Errorf("%s: %d, %v", name, n, err)
@@ -123,7 +123,7 @@ func TestFileMade(t *testing.T) {
 			t.Errorf("%s: it is there before its end", name)
 		}
 		if end.keep {
-			m.Keep([]byte("info"))
+			m.Keep(fileKey(name), []byte("info"))
 		}
 		m.Drop()
 		if got, ok := content(t, c, fileKey(name)); ok != end.want || ok && !bytes.Equal(got, end.data) {
@@ -143,16 +143,16 @@ func TestFileMade(t *testing.T) {
 		t.Errorf("%q, %v", f.Info, err)
 	}
 
-	m := c.Make(fileKey("no room"))
+	m := c.Make()
 	m.file.Close() // stands for a disk that takes nothing
 	if n, err := m.Write(long); n != len(long) || err != nil {
 		t.Error(n, err)
 	}
-	m.Keep(nil)
+	m.Keep(fileKey("no room"), nil)
 	if _, ok := content(t, c, fileKey("no room")); ok || c.Notice() == "" || len(left()) > 0 {
 		t.Errorf("without room: %v, %q, left %q", ok, c.Notice(), left())
 	}
-	if c.Make(fileKey("more")) != nil {
+	if c.Make() != nil {
 		t.Error("it goes on after an error")
 	}
 }
@@ -196,9 +196,9 @@ func TestLinks(t *testing.T) {
 	if c.OpenFile(fileKey("a")) != nil {
 		t.Error("a link between file systems")
 	}
-	m := c.Make(fileKey("a"))
+	m := c.Make()
 	m.Write([]byte("there"))
-	m.Keep(nil)
+	m.Keep(fileKey("a"), nil)
 	f := c.OpenFile(fileKey("a"))
 	if f == nil {
 		t.Fatal("not kept: " + c.Notice())
@@ -462,9 +462,9 @@ func TestFileGoroutines(t *testing.T) {
 					if round%2 == 0 {
 						c.Share(k, nil, name)
 					} else {
-						m := c.Make(k)
+						m := c.Make()
 						m.Write(data)
-						m.Keep(nil)
+						m.Keep(k, nil)
 					}
 				}
 				if b, err := os.ReadFile(name); err != nil || !bytes.Equal(b, data) {
@@ -485,11 +485,11 @@ func TestFileNil(t *testing.T) {
 	dir := t.TempDir()
 	set := segment(t, dir, []byte("x"))
 	none.Share(fileKey("a"), nil, set)
-	m := none.Make(fileKey("a"))
+	m := none.Make()
 	if n, err := m.Write([]byte("x")); n != 1 || err != nil {
 		t.Error(n, err)
 	}
-	m.Keep(nil)
+	m.Keep(fileKey("a"), nil)
 	m.Drop()
 	if none.Seen(fileKey("a")) || none.Seen(fileKey("a")) || none.Links(dir) {
 		t.Error("a memory without a cache")

@@ -24,15 +24,14 @@ func (c *Cache) Seen(k Key) bool {
 // Making, which keeps nothing, and none of them fails a build: see Notice.
 type Making struct {
 	c    *Cache
-	key  Key
 	file *os.File // nil when it is over
 	n    int64
 }
 
-// Make begins to keep under k, whose Kind is "file", what is written; Keep or Drop
-// must follow. It returns nil if nothing can be kept.
-func (c *Cache) Make(k Key) *Making {
-	if c == nil || k.Kind != fileKind || !c.prepare() {
+// Make begins to keep what is written; Keep or Drop must follow. It returns nil if
+// nothing can be kept.
+func (c *Cache) Make() *Making {
+	if c == nil || !c.prepare() {
 		return nil
 	}
 	f, err := c.createTemp()
@@ -40,7 +39,7 @@ func (c *Cache) Make(k Key) *Making {
 		c.fail(err)
 		return nil
 	}
-	return &Making{c: c, key: k, file: f}
+	return &Making{c: c, file: f}
 }
 
 // Write takes all of b, also what is too much to be kept.
@@ -58,16 +57,17 @@ func (m *Making) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Keep makes the file appear. info is for whoever finds it.
-func (m *Making) Keep(info []byte) {
-	if m == nil || m.file == nil {
+// Keep makes the file appear under k, whose Kind is "file". info is for whoever
+// finds it.
+func (m *Making) Keep(k Key, info []byte) {
+	if m == nil || m.file == nil || k.Kind != fileKind {
 		return
 	}
 	f := m.file
 	m.file = nil
 	sum, err := sumFile(f, m.n)
 	err = errors.Join(err, f.Chmod(0o400), f.Close())
-	m.c.placeFile(m.key, info, f.Name(), sum, m.n, err)
+	m.c.placeFile(k, info, f.Name(), sum, m.n, err)
 }
 
 // Drop ends it without a file; after Keep it does nothing.
