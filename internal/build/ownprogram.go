@@ -41,8 +41,9 @@ func (o *Options) ownProgram(what, path, flag string) (*program, error) {
 	case id != o.BuildID:
 		return nil, inputError{fmt.Errorf("bareroot-%s %s is of build %s, this program of build %s; build all of them together with make", what, path, id, o.BuildID)}
 	}
-	if known {
+	if known && o.Cache != nil {
 		o.Cache.Put(key, []byte(p.Arch))
+		p.Data = nil // as from now on: what reads it next learns its hash
 	}
 	return p, nil
 }

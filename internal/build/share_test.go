@@ -1,6 +1,9 @@
 package build
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,4 +135,91 @@ func TestParallelBuilds(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// TestKeptForFile: of a single ramdisk the build that compresses the modules keeps
+// their part; another choice of them is kept when it comes a second time.
+func TestKeptForFile(t *testing.T) {
+	root, o := sysroot(t)
+	age(t, root)
+	c := openCache(t)
+	rounds := 0
+	build := func(o Options) (cached bool) {
+		t.Helper()
+		rounds++
+		o.Cmdline = fmt.Sprint("round=", rounds)
+		ramdisk := func(c *cache.Cache) ([]byte, *Result) {
+			o.Cache = c
+			path := filepath.Join(t.TempDir(), "ramdisk")
+			res, err := File(t.Context(), o, path, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return b, res
+		}
+		want, _ := ramdisk(nil)
+		got, res := ramdisk(c)
+		if !bytes.Equal(got, want) {
+			t.Errorf("round %d: the bytes differ from those of a build without a cache", rounds)
+		}
+		for _, s := range res.Segments {
+			if s.Kind == "modules" || s.Kind == "early" {
+				return s.Cached
+			}
+		}
+		t.Fatal("no modules")
+		return false
+	}
+	less := o
+	less.OmitDrivers = []string{"ext4"}
+	twoParts := o
+	twoParts.TwoParts = true
+	for _, step := range []struct {
+		name   string
+		o      Options
+		cached bool
+	}{
+		{"empty", o, false},
+		{"second", o, true},
+		{"another choice", less, false},
+		{"which comes again", less, false},
+		{"and again", less, true},
+		{"the first one", o, true},
+		{"another form", twoParts, false},
+		{"which comes again", twoParts, false},
+		{"and again", twoParts, true},
+	} {
+		if got := build(step.o); got != step.cached {
+			t.Errorf("%s: modules cached: %v", step.name, got)
+		}
+	}
+	if n := c.Notice(); n != "" {
+		t.Error(n)
+	}
+}
+
+// TestInitIsKnown: init's hash is known after the first build, so that the second
+// has its pieces out of the cache and does not read it.
+func TestInitIsKnown(t *testing.T) {
+	root, o := sysroot(t)
+	init, err := os.ReadFile(o.Init)
+	if err != nil {
+		t.Fatal(err)
+	}
+	init = append(init, make([]byte, 3*ownPiece)...)
+	put(t, root, "own/bareroot-init", init)
+	put(t, root, "own/bareroot-agent", init) // the youngest
+	age(t, root)
+	o.TwoParts, o.Compress, o.Cache = true, "gzip", openCache(t)
+	if _, err := File(t.Context(), o, filepath.Join(t.TempDir(), "ramdisk"), false); err != nil {
+		t.Fatal(err)
+	}
+	sum, _, err := openKnown(o.Cache, o.Sysroot).look(o.Init)
+	if want := sha256.Sum256(init); err != nil || !bytes.Equal(sum, want[:]) {
+		t.Errorf("init's hash: %x, %v", sum, err)
+	}
 }
