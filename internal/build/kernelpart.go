@@ -153,15 +153,17 @@ func (k *kernelPart) taken(ctx context.Context, facts []moduleFacts, keep *keepi
 func (k *kernelPart) made(ctx context.Context, keep *keeping) (missing []string, err error) {
 	source := k.r.source
 	source.open(k.o, k.r)
-	defer source.close()
 	if source.packed != nil { // much of it is new
 		keep = &keeping{dear: true}
 	}
 	w, err := k.create(k.i, k.name, keep)
 	if err != nil {
+		source.close()
 		return nil, err
 	}
 	defer w.Close()
+	source.packed.Of(w.also)
+	defer source.close()
 	s, err := newSegment(ctx, w, k.kind, k.name, codec{name: "none"}, k.o.ModTime, making{unhashed: k.o.TwoParts})
 	if err != nil {
 		return nil, err
@@ -246,11 +248,12 @@ func (a *assembler) packModules(ctx context.Context, source *moduleSource, s *se
 		for j := range queue {
 			select {
 			case p := <-j.out:
-				if err := s.module(r.modulesRoot()+"/"+r.moduleName(j.c.Module.Path), p); err != nil {
+				at, err := s.module(r.modulesRoot()+"/"+r.moduleName(j.c.Module.Path), p)
+				if err != nil {
 					return fmt.Errorf("write %s: %w", s.name, err)
 				}
 				facts[done] = p.moduleFacts
-				source.keep(p)
+				source.keep(p, at)
 			case <-ctx.Done():
 				return ctx.Err()
 			}

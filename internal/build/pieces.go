@@ -68,7 +68,7 @@ func (s *pieces) close() {
 		}
 		s.added[i].data = nil
 		if w != nil {
-			w.Add(p.name, buf)
+			w.Add(p.name, buf, 0)
 		} else {
 			s.cache.Put(cache.Key{Kind: "piece", Content: p.name, Params: s.params}, buf)
 		}

@@ -225,17 +225,18 @@ func (s *segmentWriter) regular(it item) ([]byte, error) {
 	return h.Sum(nil), err
 }
 
-// module writes a module that is compressed already.
-func (s *segmentWriter) module(name string, m packed) error {
+// module writes a module that is compressed already, and says where in a plain
+// segment.
+func (s *segmentWriter) module(name string, m packed) (at int64, err error) {
 	if err := s.cpio.File(name, 0o644, m.Compressed); err != nil {
-		return err
+		return 0, err
 	}
 	s.files = append(s.files, bootset.File{
 		Path: name, Segment: s.kind, Size: m.Size, Mode: "0644", SHA256: m.SHA256, Source: m.From, Why: m.Why,
 	})
 	s.raw += m.Size
 	s.n++
-	return nil
+	return s.cpio.Size() - (int64(len(m.Compressed))+3)&^3, nil
 }
 
 // close ends the segment and describes it.

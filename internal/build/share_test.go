@@ -197,6 +197,25 @@ func TestKeptForFile(t *testing.T) {
 			t.Errorf("%s: modules cached: %v", step.name, got)
 		}
 	}
+	// The pack's modules are in a kept file: without it they are made anew.
+	stats, err := c.Stats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(stats.Dir, "*/*-file-data"))
+	if err != nil || len(files) == 0 {
+		t.Fatal("nothing is kept", err)
+	}
+	for _, f := range files {
+		if err := os.Remove(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, want := range []bool{false, true} {
+		if got := build(o); got != want {
+			t.Errorf("%d builds after the files were removed: modules cached: %v", i+1, got)
+		}
+	}
 	if n := c.Notice(); n != "" {
 		t.Error(n)
 	}

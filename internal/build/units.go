@@ -159,11 +159,11 @@ func (s *moduleSource) close() {
 	s.pack.Close()
 }
 
-// keep is told of each packed module, in their order.
-func (s *moduleSource) keep(p packed) {
+// keep is told of each packed module, in their order, and where in the segment it is.
+func (s *moduleSource) keep(p packed, at int64) {
 	if s.packed != nil {
 		if sum, err := unhex(p.SHA256); err == nil {
-			s.packed.Add(sum, p.Compressed)
+			s.packed.Add(sum, p.Compressed, at)
 		}
 	}
 	b := p.Compressed

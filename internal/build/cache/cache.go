@@ -198,10 +198,15 @@ func (c *Cache) Get(k Key) ([]byte, bool) {
 		}
 		return nil, false
 	}
+	c.use(path, used)
+	return data, true
+}
+
+// use writes down that the unit at path is used, if it was used long ago.
+func (c *Cache) use(path string, used time.Time) {
 	if now := c.now(); now.Sub(used).Abs() > touchAfter {
 		os.Chtimes(path, now, now) // a read-only store: nothing is removed from it either
 	}
-	return data, true
 }
 
 // Put keeps data under k. It never fails a build: see Notice.

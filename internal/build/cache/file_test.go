@@ -93,7 +93,7 @@ func TestFileShared(t *testing.T) {
 // nothing of it before or when it is dropped.
 func TestFileMade(t *testing.T) {
 	dir := t.TempDir()
-	c := open(t, filepath.Join(dir, "cache"), 8<<20)
+	c := open(t, filepath.Join(dir, "cache"), 2<<20)
 	left := func() []string {
 		names, err := filepath.Glob(filepath.Join(dir, "cache/tmp-*"))
 		if err != nil {

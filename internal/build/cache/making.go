@@ -23,9 +23,12 @@ func (c *Cache) Seen(k Key) bool {
 // Making is a kept file that is being made. All methods may be called on a nil
 // Making, which keeps nothing, and none of them fails a build: see Notice.
 type Making struct {
-	c    *Cache
-	file *os.File // nil when it is over
-	n    int64
+	c     *Cache
+	file  *os.File // nil when it is over
+	n     int64
+	sums  []byte   // of the blocks, see sumFile
+	block []byte   // what is no whole block yet
+	id    [32]byte // of what was kept; zeros before
 }
 
 // Make begins to keep what is written; Keep or Drop must follow. It returns nil if
@@ -51,10 +54,26 @@ func (m *Making) Write(b []byte) (int, error) {
 	if m.n += int64(len(b)); err != nil {
 		m.c.fail(err)
 	}
-	if err != nil || m.n > m.c.max/8 {
+	if err != nil || m.n > m.c.max/2 {
 		m.Drop()
+		return len(b), nil
 	}
+	m.add(b)
 	return len(b), nil
+}
+
+// add makes sums while the bytes are near.
+func (m *Making) add(b []byte) {
+	for len(b) > 0 {
+		n := min(len(b), sumBlock-len(m.block))
+		if n == sumBlock {
+			m.sums = binary.LittleEndian.AppendUint64(m.sums, sum64(b[:n]))
+		} else if m.block = append(m.block, b[:n]...); len(m.block) == sumBlock {
+			m.sums = binary.LittleEndian.AppendUint64(m.sums, sum64(m.block))
+			m.block = m.block[:0]
+		}
+		b = b[n:]
+	}
 }
 
 // Keep makes the file appear under k, whose Kind is "file". info is for whoever
@@ -65,9 +84,13 @@ func (m *Making) Keep(k Key, info []byte) {
 	}
 	f := m.file
 	m.file = nil
-	sum, err := sumFile(f, m.n)
-	err = errors.Join(err, f.Chmod(0o400), f.Close())
-	m.c.placeFile(k, info, f.Name(), sum, m.n, err)
+	if len(m.block) > 0 {
+		m.sums = binary.LittleEndian.AppendUint64(m.sums, sum64(m.block))
+	}
+	err := errors.Join(f.Chmod(0o400), f.Close())
+	if m.c.placeFile(k, info, f.Name(), sum64(m.sums), m.n, err) {
+		m.id = k.id()
+	}
 }
 
 // Drop ends it without a file; after Keep it does nothing.
@@ -127,7 +150,7 @@ func (c *Cache) Share(k Key, info []byte, path string) {
 
 // placeFile makes a kept file appear whose n bytes are at tmp, unless err says that
 // they are not.
-func (c *Cache) placeFile(k Key, info []byte, tmp string, sum uint64, n int64, err error) {
+func (c *Cache) placeFile(k Key, info []byte, tmp string, sum uint64, n int64, err error) bool {
 	id := k.id()
 	path := c.path(k, id)
 	if err == nil {
@@ -141,7 +164,8 @@ func (c *Cache) placeFile(k Key, info []byte, tmp string, sum uint64, n int64, e
 	if err != nil {
 		os.Remove(tmp)
 		c.fail(err)
-		return
+		return false
 	}
 	c.grown(n + headerSize)
+	return true
 }

@@ -1,16 +1,12 @@
 package cache
 
 import (
-	"bufio"
 	"encoding/binary"
 	"errors"
 	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
-
-	"bareroot/internal/sys"
 )
 
 // A pack holds many pieces in one unit: the modules of a kernel are 900 files
@@ -20,23 +16,31 @@ import (
 //	 0          a unit's header, for the table
 //	64  8 bytes where the table starts
 //	72          the pieces, one after the other
-//	            the table: of each piece 32 bytes of its name, where it starts, its length, xxh64 of it
+//	            the table: 32 bytes of the id of a kept file, zeros for none, then
+//	            of each piece 32 bytes of its name, where it starts, its length, xxh64 of it
+//
+// Where the start has the bit inFile, the piece is in the kept file, which is made
+// of pieces as the modules' part of a ramdisk is, and is not written twice. Without
+// that file the pack does not hold it.
 //
 // A piece is checked when it is read, by the table, which is checked when the
 // pack is opened.
 const (
 	rowSize  = 32 + 3*8
 	packHead = headerSize + 8
+	inFile   = 1 << 63
 )
 
 // Pack is an open pack. A nil Pack holds nothing. Pieces may be read by several
 // goroutines.
 type Pack struct {
 	f    *os.File
+	file *os.File // nil if there is none
 	rows map[[32]byte]row
 }
 
 type row struct {
+	f     *os.File
 	at, n int64
 	sum   uint64
 }
@@ -48,22 +52,17 @@ func (c *Cache) OpenPack(k Key) *Pack {
 	}
 	id := k.id()
 	path := c.path(k, id)
-	p, err := openPack(path, id)
+	p, err := c.openPack(path, id)
 	if err != nil {
 		if errors.Is(err, errDamaged) {
 			os.Remove(path)
 		}
 		return nil
 	}
-	if fi, err := p.f.Stat(); err == nil {
-		if now := c.now(); now.Sub(fi.ModTime()).Abs() > touchAfter {
-			os.Chtimes(path, now, now)
-		}
-	}
 	return p
 }
 
-func openPack(path string, id [32]byte) (_ *Pack, err error) {
+func (c *Cache) openPack(path string, id [32]byte) (_ *Pack, err error) {
 	f, fi, err := openRegular(path, packHead)
 	if err != nil {
 		return nil, err
@@ -77,27 +76,60 @@ func openPack(path string, id [32]byte) (_ *Pack, err error) {
 	if _, err := f.ReadAt(head[:], 0); err != nil {
 		return nil, err
 	}
-	at := binary.LittleEndian.Uint64(head[headerSize:])
-	if at < packHead || at > uint64(fi.Size()) || (uint64(fi.Size())-at)%rowSize != 0 || fi.Size()-int64(at) > math.MaxInt32 {
+	at, size := binary.LittleEndian.Uint64(head[headerSize:]), uint64(fi.Size())
+	if at < packHead || at > size || size-at < 32 || (size-at-32)%rowSize != 0 || size-at > math.MaxInt32 {
 		return nil, errDamaged
 	}
-	table := make([]byte, fi.Size()-int64(at))
+	table := make([]byte, size-at)
 	if _, err := f.ReadAt(table, int64(at)); err != nil {
 		return nil, err
 	}
 	if string(header(id, table)) != string(head[:headerSize]) {
 		return nil, errDamaged
 	}
+	c.use(path, fi.ModTime())
 	p := &Pack{f: f, rows: make(map[[32]byte]row, len(table)/rowSize)}
-	for b := table; len(b) > 0; b = b[rowSize:] {
+	var inKept int64
+	if of := [32]byte(table); of != [32]byte{} {
+		p.file, inKept = c.ofPack(of)
+	}
+	for b := table[32:]; len(b) > 0; b = b[rowSize:] {
 		n := binary.LittleEndian.Uint64
-		r := row{int64(n(b[32:])), int64(n(b[40:])), n(b[48:])}
-		if r.at < packHead || r.n < 0 || r.at > int64(at) || r.n > int64(at)-r.at {
-			return nil, errDamaged
+		start := n(b[32:])
+		r := row{f, int64(start &^ inFile), int64(n(b[40:])), n(b[48:])}
+		end := int64(at)
+		if start&inFile != 0 {
+			if r.f, end = p.file, inKept; r.f == nil {
+				continue
+			}
+		} else if r.at < packHead {
+			err = errDamaged
+		}
+		if r.n < 0 || r.at > end || r.n > end-r.at {
+			err = errDamaged
+		}
+		if err != nil {
+			p.Close()
+			return nil, err
 		}
 		p.rows[[32]byte(b)] = r
 	}
 	return p, nil
+}
+
+// ofPack opens the kept file that pieces are in; nil if it is not there.
+func (c *Cache) ofPack(id [32]byte) (*os.File, int64) {
+	path := c.path(Key{Kind: fileKind}, id)
+	unit, err := os.Stat(path)
+	if err != nil {
+		return nil, 0
+	}
+	f, fi, err := openRegular(path+dataSuffix, 0)
+	if err != nil {
+		return nil, 0
+	}
+	c.use(path, unit.ModTime())
+	return f, fi.Size()
 }
 
 // Has tells whether a piece of that name is there; it may still be damaged.
@@ -122,7 +154,7 @@ func (p *Pack) Get(name [32]byte, buf []byte) ([]byte, bool) {
 		buf = make([]byte, r.n)
 	}
 	b := buf[:r.n]
-	if _, err := p.f.ReadAt(b, r.at); err != nil {
+	if _, err := r.f.ReadAt(b, r.at); err != nil {
 		return nil, false
 	}
 	if sum64(b) != r.sum {
@@ -133,116 +165,12 @@ func (p *Pack) Get(name [32]byte, buf []byte) ([]byte, bool) {
 
 // Close ends the use of the pack.
 func (p *Pack) Close() {
-	if p != nil {
-		p.f.Close()
-	}
-}
-
-// PackWriter makes a pack. It never fails a build: see Cache.Notice. A nil
-// PackWriter keeps nothing.
-type PackWriter struct {
-	c     *Cache
-	key   Key
-	f     *os.File
-	w     *bufio.Writer
-	at    int64
-	table []byte
-	have  map[[32]byte]bool
-	err   error
-}
-
-// NewPack starts a pack, which appears under k when it is committed.
-func (c *Cache) NewPack(k Key) *PackWriter {
-	if c == nil || !kinds.MatchString(k.Kind) || !c.prepare() {
-		return nil
-	}
-	f, err := c.createTemp()
-	if err != nil {
-		c.fail(err)
-		return nil
-	}
-	w := &PackWriter{c: c, key: k, f: f, w: bufio.NewWriterSize(sys.InPieces(f), 64<<10), have: map[[32]byte]bool{}}
-	w.write(make([]byte, packHead))
-	return w
-}
-
-func (w *PackWriter) write(b []byte) {
-	if w.err == nil {
-		_, w.err = w.w.Write(b)
-		w.at += int64(len(b))
-	}
-}
-
-// Add puts a piece at the end. One of that name that is there already stays.
-func (w *PackWriter) Add(name [32]byte, data []byte) {
-	if w == nil || w.err != nil || w.have[name] {
+	if p == nil {
 		return
 	}
-	w.have[name] = true
-	w.table = append(w.table, name[:]...)
-	for _, n := range []uint64{uint64(w.at), uint64(len(data)), sum64(data)} {
-		w.table = binary.LittleEndian.AppendUint64(w.table, n)
-	}
-	w.write(data)
-}
-
-// Commit adds what old holds besides, as long as the pack stays below an eighth
-// of the store's bound, and makes the pack appear.
-func (w *PackWriter) Commit(old *Pack) {
-	if w == nil {
-		return
-	}
-	if old != nil {
-		names := make([][32]byte, 0, len(old.rows))
-		for n := range old.rows {
-			names = append(names, n)
-		}
-		slices.SortFunc(names, func(a, b [32]byte) int { return int(old.rows[a].at - old.rows[b].at) })
-		var buf []byte
-		for _, n := range names {
-			if w.have[n] || w.at+old.rows[n].n > w.c.max/8 {
-				continue
-			}
-			if b, ok := old.Get(n, buf); ok {
-				w.Add(n, b)
-				buf = b
-			}
-		}
-	}
-	id := w.key.id()
-	start := w.at
-	w.write(w.table)
-	if w.err == nil {
-		w.err = w.w.Flush()
-	}
-	if w.err == nil {
-		_, w.err = w.f.WriteAt(binary.LittleEndian.AppendUint64(header(id, w.table), uint64(start)), 0)
-	}
-	if w.err == nil && w.at > w.c.max {
-		w.Abort()
-		return
-	}
-	tmp := w.f.Name()
-	err := w.err
-	if cerr := w.f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = place(tmp, w.c.path(w.key, id))
-	}
-	if err != nil {
-		os.Remove(tmp)
-		w.c.fail(err)
-		return
-	}
-	w.c.grown(w.at)
-}
-
-// Abort gives the pack up.
-func (w *PackWriter) Abort() {
-	if w != nil {
-		w.f.Close()
-		os.Remove(w.f.Name())
+	p.f.Close()
+	if p.file != nil {
+		p.file.Close()
 	}
 }
 

@@ -36,7 +36,7 @@ func TestPack(t *testing.T) {
 			for i := range rapid.IntRange(0, 20).Draw(t, "pieces") {
 				n := name(100*round + i/2) // some twice: the first one stays
 				b := rapid.SliceOfN(rapid.Byte(), 0, 500).Draw(t, "data")
-				w.Add(n, b)
+				w.Add(n, b, 0)
 				if _, ok := want[n]; !ok {
 					want[n] = b
 				}
@@ -78,7 +78,7 @@ func TestPackDamaged(t *testing.T) {
 		w := c.NewPack(packKey)
 		for i := range rapid.IntRange(1, 8).Draw(t, "pieces") {
 			want[name(i)] = rapid.SliceOfN(rapid.Byte(), 1, 60).Draw(t, "data")
-			w.Add(name(i), want[name(i)])
+			w.Add(name(i), want[name(i)], 0)
 		}
 		w.Commit(nil)
 		b, err := os.ReadFile(path)
@@ -127,20 +127,114 @@ func TestPackDamaged(t *testing.T) {
 	})
 }
 
+// TestPackOf: pieces that are in a kept file come out of it, also of one whose
+// making was interrupted, and are gone with it. A pack keeps what those before it
+// held.
+func TestPackOf(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		dir, err := os.MkdirTemp("", "pack-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+		c, err := Open(dir, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[[32]byte][]byte{}
+		var old *Pack
+		for round := range rapid.IntRange(1, 4).Draw(t, "rounds") {
+			w, m := c.NewPack(packKey), c.Make()
+			w.Of(m)
+			end := rapid.SampledFrom([]string{"kept", "interrupted", "dropped"}).Draw(t, "end")
+			var late []byte // what the interrupted build has not written
+			at := int64(0)
+			for i := range rapid.IntRange(0, 9).Draw(t, "pieces") {
+				b := rapid.SliceOfN(rapid.Byte(), 1, 300).Draw(t, "data")
+				n := name(100*round + i)
+				w.Add(n, b, at+3)
+				at += int64(3 + len(b))
+				b = append([]byte("..."), b...)
+				if end == "interrupted" && (late != nil || i == 5) {
+					late = append(late, b...)
+					continue
+				}
+				m.Write(b)
+				if end != "dropped" {
+					want[n] = b[3:]
+				}
+			}
+			switch end {
+			case "kept":
+				m.Write([]byte("the end"))
+				m.Keep(fileKey(fmt.Sprint(round)), nil)
+			case "dropped":
+				m.Drop()
+			}
+			w.Commit(old)
+			m.Drop()
+			old.Close()
+			old = c.OpenPack(packKey)
+			for n, b := range want {
+				if got, ok := old.Get(n, nil); !ok || !bytes.Equal(got, b) {
+					t.Fatalf("round %d, %s: %x: %v, %d bytes for %d", round, end, n[:4], ok, len(got), len(b))
+				}
+			}
+			if old != nil && len(old.rows) != len(want) {
+				t.Fatalf("round %d, %s: %d pieces for %d", round, end, len(old.rows), len(want))
+			}
+		}
+		defer old.Close()
+		if n := c.Notice(); n != "" {
+			t.Fatal(n)
+		}
+		// Whatever becomes of the files, no piece comes back changed.
+		files, err := filepath.Glob(filepath.Join(dir, "*/*-data"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err != nil || len(b) == 0 {
+				continue
+			}
+			switch at := rapid.IntRange(0, len(b)-1).Draw(t, "at"); rapid.IntRange(0, 2).Draw(t, "how") {
+			case 0:
+				b[at] ^= byte(rapid.IntRange(1, 255).Draw(t, "bits"))
+				err = os.WriteFile(f, b, 0)
+			case 1:
+				err = os.Truncate(f, int64(at))
+			case 2:
+				err = os.Remove(f)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := c.OpenPack(packKey)
+		defer p.Close()
+		for n, b := range want {
+			if got, ok := p.Get(n, nil); ok && !bytes.Equal(got, b) {
+				t.Fatal("a changed piece is a hit")
+			}
+		}
+	})
+}
+
 func TestPackBounds(t *testing.T) {
 	c := open(t, t.TempDir(), 8000)
 	big := c.NewPack(packKey)
-	big.Add(name(1), make([]byte, 9000))
+	big.Add(name(1), make([]byte, 9000), 0)
 	big.Commit(nil)
 	if p := c.OpenPack(packKey); p != nil {
 		t.Error("a pack above the store's bound")
 	}
 	w := c.NewPack(packKey)
-	w.Add(name(1), make([]byte, 600))
+	w.Add(name(1), make([]byte, 600), 0)
 	w.Commit(nil)
 	old := c.OpenPack(packKey)
 	w = c.NewPack(packKey)
-	w.Add(name(2), make([]byte, 600))
+	w.Add(name(2), make([]byte, 600), 0)
 	w.Commit(old) // both are more than an eighth: the old piece goes
 	old.Close()
 	p := c.OpenPack(packKey)
@@ -149,7 +243,7 @@ func TestPackBounds(t *testing.T) {
 	}
 	p.Close()
 	w = c.NewPack(packKey)
-	w.Add(name(3), nil)
+	w.Add(name(3), nil, 0)
 	w.Abort()
 	if tmp, err := filepath.Glob(filepath.Join(c.dir, "tmp-*")); err != nil || len(tmp) > 0 {
 		t.Errorf("left over: %v %v", tmp, err)
