@@ -96,25 +96,32 @@ func assemble(ctx context.Context, o *Options, r *recipe, to target) (*Result, [
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		for _, p := range []struct {
-			i          int
-			kind, name string
-			codec      codec
-			items      []item
-		}{
-			{partMicrocode, "microcode", "00-microcode.cpio", none, r.microcode},
-			{partInit, "init", "10-init.cpio", r.everyBoot, r.pid1},
-			{partUserland, first, "10-" + first + ".cpio", r.everyBoot, r.userland},
-			{partTools, "tools", "15-tools.cpio", r.segments, r.tools},
-			{partAgent, "agent", "40-agent.cpio", none, r.agent},
-			{partConfig, "config", "50-config.cpio", none, r.config},
-		} {
-			if len(p.items) == 0 {
-				continue
+		// Tools are often what is new in a build, and large; they need not wait.
+		g, ctx := errgroup.WithContext(ctx)
+		g.Go(func() error {
+			return a.items(ctx, partTools, "tools", "15-tools.cpio", r.segments, r.tools)
+		})
+		g.Go(func() error {
+			for _, p := range []struct {
+				i          int
+				kind, name string
+				codec      codec
+				items      []item
+			}{
+				{partMicrocode, "microcode", "00-microcode.cpio", none, r.microcode},
+				{partInit, "init", "10-init.cpio", r.everyBoot, r.pid1},
+				{partUserland, first, "10-" + first + ".cpio", r.everyBoot, r.userland},
+				{partAgent, "agent", "40-agent.cpio", none, r.agent},
+				{partConfig, "config", "50-config.cpio", none, r.config},
+			} {
+				if err := a.items(ctx, p.i, p.kind, p.name, p.codec, p.items); err != nil {
+					return err
+				}
 			}
-			if err := a.items(ctx, p.i, p.kind, p.name+p.codec.suffix(), p.codec, p.items); err != nil {
-				return err
-			}
+			return nil
+		})
+		if err := g.Wait(); err != nil {
+			return err
 		}
 		if r.kernel == "" {
 			return nil

@@ -18,9 +18,13 @@ import (
 // smallPlain is the size below which a plain segment is sooner made than looked up.
 const smallPlain = 256 << 10
 
-// items writes a segment of items, or takes it from the cache if it was made
+// items writes a segment of items, if there are any, or takes it from the cache if it was made
 // before from the same contents. Of gzip's the pieces are kept.
 func (a *assembler) items(ctx context.Context, i int, kind, name string, c codec, items []item) error {
+	if len(items) == 0 {
+		return nil
+	}
+	name += c.suffix()
 	start := time.Now()
 	if a.o.Cache == nil || c.name == "gzip" || c.name == "none" && contentSize(items) < smallPlain {
 		return a.fresh(ctx, i, kind, name, c, items, nil, nil)

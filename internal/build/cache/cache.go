@@ -14,7 +14,8 @@
 // a miss and removed. Nothing is synced to the disk: what a power cut damages is
 // a miss, too. A unit's modification time is its last use, to the hour; Close
 // removes those unused for longest until the store is back below its bound.
-// While builds run it may be above that by an eighth for each of them.
+// While builds run it may be above that, for each of them by an eighth and a file
+// that it keeps.
 //
 // A store that cannot be written to (full, read-only) costs a build nothing but
 // the work: it is told once, by Notice.

@@ -20,6 +20,9 @@ func (c *Cache) Seen(k Key) bool {
 	return false
 }
 
+// largest is the part of the store's bound that one kept file may have.
+const largest = 2
+
 // Making is a kept file that is being made. All methods may be called on a nil
 // Making, which keeps nothing, and none of them fails a build: see Notice.
 type Making struct {
@@ -54,7 +57,7 @@ func (m *Making) Write(b []byte) (int, error) {
 	if m.n += int64(len(b)); err != nil {
 		m.c.fail(err)
 	}
-	if err != nil || m.n > m.c.max/2 {
+	if err != nil || m.n > m.c.max/largest {
 		m.Drop()
 		return len(b), nil
 	}
@@ -132,7 +135,7 @@ func (c *Cache) Share(k Key, info []byte, path string) {
 		return
 	}
 	defer f.Close()
-	if !unwritable(fi) || fi.Size() > c.max/8 {
+	if !unwritable(fi) || fi.Size() > c.max/largest {
 		return
 	}
 	tmp, err := c.createTemp() // a name of its own
