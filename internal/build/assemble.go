@@ -97,11 +97,11 @@ func assemble(ctx context.Context, o *Options, r *recipe, to target) (*Result, [
 			return ctx.Err()
 		}
 		// Tools are often what is new in a build, and large; they need not wait.
-		g, ctx := errgroup.WithContext(ctx)
-		g.Go(func() error {
-			return a.items(ctx, partTools, "tools", "15-tools.cpio", r.segments, r.tools)
+		small, sub := errgroup.WithContext(ctx)
+		small.Go(func() error {
+			return a.items(sub, partTools, "tools", "15-tools.cpio", r.segments, r.tools)
 		})
-		g.Go(func() error {
+		small.Go(func() error {
 			for _, p := range []struct {
 				i          int
 				kind, name string
@@ -114,13 +114,13 @@ func assemble(ctx context.Context, o *Options, r *recipe, to target) (*Result, [
 				{partAgent, "agent", "40-agent.cpio", none, r.agent},
 				{partConfig, "config", "50-config.cpio", none, r.config},
 			} {
-				if err := a.items(ctx, p.i, p.kind, p.name, p.codec, p.items); err != nil {
+				if err := a.items(sub, p.i, p.kind, p.name, p.codec, p.items); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
-		if err := g.Wait(); err != nil {
+		if err := small.Wait(); err != nil {
 			return err
 		}
 		if r.kernel == "" {
