@@ -11,9 +11,10 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"bareroot/internal/rdconf"
 	"bareroot/internal/run/sshd"
-	"golang.org/x/crypto/ssh"
 )
 
 // serveSSH is the ssh server, until ctx ends. What it says goes line by line to

@@ -14,10 +14,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"bareroot/internal/cmdline"
 	"bareroot/internal/run/console"
 	"bareroot/internal/run/device"
-	"github.com/google/go-cmp/cmp"
 )
 
 // bench is a machine made of maps.

@@ -7,10 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"bareroot/internal/cmdline"
-	"bareroot/internal/run/device"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"bareroot/internal/cmdline"
+	"bareroot/internal/run/device"
 )
 
 const (

@@ -9,12 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
+
 	"bareroot/api"
 	"bareroot/internal/rdconf"
 	"bareroot/internal/run/console"
 	"bareroot/internal/run/errand"
-	"github.com/google/go-cmp/cmp"
-	"github.com/klauspost/compress/zstd"
 )
 
 func TestUnpack(t *testing.T) {

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"bareroot/api"
 	"bareroot/internal/cmdline"
 	"bareroot/internal/rdconf"
@@ -27,7 +29,6 @@ import (
 	"bareroot/internal/run/netconf"
 	"bareroot/internal/run/rootfs"
 	"bareroot/internal/sys"
-	"golang.org/x/sys/unix"
 )
 
 // Boot is one boot.

@@ -10,12 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"bareroot/api"
 	"bareroot/internal/cmdline"
 	"bareroot/internal/rdconf"
 	"bareroot/internal/run/console"
 	"bareroot/internal/run/errand"
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestRunner(t *testing.T) {

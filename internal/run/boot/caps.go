@@ -10,8 +10,9 @@ import (
 	"strconv"
 	"strings"
 
-	"bareroot/internal/cmdline"
 	"golang.org/x/sys/unix"
+
+	"bareroot/internal/cmdline"
 )
 
 // capNames are the kernel's capabilities by their number

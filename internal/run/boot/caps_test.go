@@ -6,8 +6,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"bareroot/internal/cmdline"
 	"golang.org/x/sys/unix"
+
+	"bareroot/internal/cmdline"
 )
 
 // A kernel that knows no modules, or no kexec, is what was asked for.

@@ -8,13 +8,14 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"bareroot/api"
 	"bareroot/internal/rdconf"
 	"bareroot/internal/run/errand"
 	"bareroot/internal/run/netconf"
 	"bareroot/internal/sys"
 	"bareroot/internal/version"
-	"golang.org/x/sys/unix"
 )
 
 // maxSkew is how far our clock may be off before it is set.

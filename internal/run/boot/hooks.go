@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"bareroot/internal/cmdline"
 	"bareroot/internal/run/console"
 	"bareroot/internal/run/hook"
 	"bareroot/internal/run/rootfs"
 	"bareroot/internal/version"
-	"golang.org/x/sys/unix"
 )
 
 // hookState is what the emergency shell reads to stand where a hook stood.

@@ -5,8 +5,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"bareroot/internal/sys"
 	"github.com/google/go-cmp/cmp"
+
+	"bareroot/internal/sys"
 )
 
 func TestCopyRamdisk(t *testing.T) {

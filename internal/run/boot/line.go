@@ -8,10 +8,11 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"bareroot/internal/cmdline"
 	"bareroot/internal/rdconf"
 	"bareroot/internal/sys"
-	"golang.org/x/sys/unix"
 )
 
 // dropDir holds words that win over the boot loader's: the operator's.

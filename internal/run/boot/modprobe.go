@@ -5,9 +5,10 @@ import (
 	"os"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"bareroot/internal/cmdline"
 	"bareroot/internal/run/device"
-	"golang.org/x/sys/unix"
 )
 
 // linePath holds the joined command line, for module parameters and

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"bareroot/internal/run/device"
 	"bareroot/internal/sys"
-	"golang.org/x/sys/unix"
 )
 
 // mountAll mounts the kernel's filesystems. It tries all and reports what

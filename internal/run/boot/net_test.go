@@ -4,9 +4,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"bareroot/internal/cmdline"
 	"bareroot/internal/run/netconf"
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestNetLimits(t *testing.T) {

@@ -9,12 +9,13 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"bareroot/internal/cmdline"
 	"bareroot/internal/run/assemble"
 	"bareroot/internal/run/console"
 	"bareroot/internal/run/hook"
 	"bareroot/internal/sys"
-	"golang.org/x/sys/unix"
 )
 
 // oldRoot is where the root's init leaves the root behind.

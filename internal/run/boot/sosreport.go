@@ -11,11 +11,12 @@ import (
 	"sort"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"bareroot/internal/cmdline"
 	"bareroot/internal/run/hook"
 	"bareroot/internal/sys"
 	"bareroot/internal/version"
-	"golang.org/x/sys/unix"
 )
 
 // SOSPath is where dracut leaves its report of a failed boot. It outlives the

@@ -7,12 +7,13 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"bareroot/api"
 	"bareroot/internal/rdconf"
 	"bareroot/internal/run/console"
 	"bareroot/internal/run/rootfs"
 	"bareroot/internal/sys"
-	"golang.org/x/sys/unix"
 )
 
 func (b *Boot) stagePrePivot(ctx context.Context) error {

@@ -7,8 +7,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"bareroot/internal/sys"
 	"golang.org/x/sys/unix"
+
+	"bareroot/internal/sys"
 )
 
 // watchdogPath is the machine's first watchdog; see the kernel's

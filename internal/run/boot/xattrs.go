@@ -9,8 +9,9 @@ import (
 	"path/filepath"
 	"slices"
 
-	"bareroot/internal/rdconf"
 	"golang.org/x/sys/unix"
+
+	"bareroot/internal/rdconf"
 )
 
 // setXattrs sets the extended attributes that the ramdisk's archive could not

@@ -12,8 +12,9 @@ import (
 	"sync"
 	"time"
 
-	"bareroot/internal/sys"
 	"golang.org/x/sys/unix"
+
+	"bareroot/internal/sys"
 )
 
 // maxLog bounds the boot log, which lies in memory.

@@ -16,10 +16,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"bareroot/api"
 	"bareroot/internal/rdconf"
 	"bareroot/internal/run/errand"
-	"github.com/google/go-cmp/cmp"
 )
 
 // site is a server of the agent protocol and of one image.

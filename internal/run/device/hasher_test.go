@@ -7,8 +7,9 @@ import (
 	"sync"
 	"testing"
 
-	"bareroot/internal/cmdline"
 	"github.com/google/go-cmp/cmp"
+
+	"bareroot/internal/cmdline"
 )
 
 // signed is an image with a signature over a hash of the SHA-2 family.

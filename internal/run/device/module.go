@@ -9,10 +9,11 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/klauspost/compress/zstd"
+
 	"bareroot/internal/cmdline"
 	"bareroot/internal/kmod"
 	"bareroot/internal/sys"
-	"github.com/klauspost/compress/zstd"
 )
 
 // Modules loads kernel modules with what they need, each once.

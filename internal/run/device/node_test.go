@@ -7,8 +7,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"bareroot/internal/run/console"
 	"golang.org/x/sys/unix"
+
+	"bareroot/internal/run/console"
 )
 
 func TestNodeOf(t *testing.T) {

@@ -12,8 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"bareroot/api"
 	"github.com/google/go-cmp/cmp"
+
+	"bareroot/api"
 )
 
 // fake is an agent in this process: serve gets both ends of its pipes.

@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"bareroot/internal/run/console"
 	"github.com/google/go-cmp/cmp"
+
+	"bareroot/internal/run/console"
 )
 
 // reaper waits for all children of this process, so there is one.

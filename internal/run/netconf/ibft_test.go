@@ -6,8 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"bareroot/internal/cmdline"
 	"github.com/google/go-cmp/cmp"
+
+	"bareroot/internal/cmdline"
 )
 
 func TestIBFT(t *testing.T) {

@@ -12,8 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"bareroot/internal/run/rtnl"
 	"github.com/google/go-cmp/cmp"
+
+	"bareroot/internal/run/rtnl"
 )
 
 type object = map[string]any

@@ -16,12 +16,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
 	"bareroot/internal/cmdline"
 	"bareroot/internal/lab/netns"
 	"bareroot/internal/run/console"
 	"bareroot/internal/run/rtnl"
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
 
 // wires is a network for one test: switches in a namespace of their own, where

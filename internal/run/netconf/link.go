@@ -9,8 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"bareroot/internal/run/rtnl"
 	"golang.org/x/sys/unix"
+
+	"bareroot/internal/run/rtnl"
 )
 
 // NICs lists the interfaces that a ramdisk may use: Ethernet and InfiniBand

@@ -5,10 +5,11 @@ import (
 	"os"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"bareroot/internal/cmdline"
 	"bareroot/internal/run/ifname"
 	"bareroot/internal/run/rtnl"
-	"golang.org/x/sys/unix"
 )
 
 // rename gives a new NIC the name that it has in a root with systemd, before

@@ -18,10 +18,11 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"bareroot/internal/cmdline"
 	"bareroot/internal/run/console"
 	"bareroot/internal/run/rtnl"
-	"golang.org/x/sys/unix"
 )
 
 // Config says what to bring up.

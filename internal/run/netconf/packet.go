@@ -8,8 +8,9 @@ import (
 	"os"
 	"time"
 
-	"bareroot/internal/sys"
 	"golang.org/x/sys/unix"
+
+	"bareroot/internal/sys"
 )
 
 // packetSocket is an AF_PACKET socket of one NIC for one protocol. It works

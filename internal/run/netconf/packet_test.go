@@ -11,11 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"bareroot/internal/run/rtnl"
 	"github.com/google/go-cmp/cmp"
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/rfc1035label"
 	"golang.org/x/sys/unix"
+
+	"bareroot/internal/run/rtnl"
 )
 
 // answered makes of one of our packets an answer: to port 68.

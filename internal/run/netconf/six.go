@@ -10,9 +10,10 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"bareroot/internal/cmdline"
 	"bareroot/internal/run/rtnl"
-	"golang.org/x/sys/unix"
 )
 
 // prepare6 sets how the kernel does IPv6 on the NIC, before it is up.

@@ -6,10 +6,11 @@ import (
 	"strings"
 	"testing"
 
-	"bareroot/internal/run/rtnl"
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"bareroot/internal/run/rtnl"
 )
 
 // TestIPv6 brings the network up by each method of IPv6 alone.

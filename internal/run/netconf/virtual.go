@@ -10,8 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"bareroot/internal/run/rtnl"
 	"golang.org/x/sys/unix"
+
+	"bareroot/internal/run/rtnl"
 )
 
 // makeVirtual makes a bond, a bridge, or a VLAN on the link with index phys. A

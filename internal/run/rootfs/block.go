@@ -9,11 +9,12 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"bareroot/internal/cmdline"
 	"bareroot/internal/run/assemble"
 	"bareroot/internal/run/device"
 	"bareroot/internal/sys"
-	"golang.org/x/sys/unix"
 )
 
 // block is a root on a local block device, whatever that is made of.

@@ -9,9 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"bareroot/internal/cmdline"
 	"bareroot/internal/sys"
-	"golang.org/x/sys/unix"
 )
 
 // ErrReboot asks for a reboot: a check changed what the kernel has read.

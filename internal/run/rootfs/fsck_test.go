@@ -8,8 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"bareroot/internal/cmdline"
 	"github.com/google/go-cmp/cmp"
+
+	"bareroot/internal/cmdline"
 )
 
 func TestCheckPlan(t *testing.T) {

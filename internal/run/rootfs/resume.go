@@ -7,9 +7,10 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"bareroot/internal/cmdline"
 	"bareroot/internal/run/device"
-	"golang.org/x/sys/unix"
 )
 
 // resumeLimit is how long a device with a hibernated system is waited for once

@@ -7,8 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"bareroot/internal/cmdline"
 	"github.com/google/go-cmp/cmp"
+
+	"bareroot/internal/cmdline"
 )
 
 func TestParse(t *testing.T) {

@@ -6,10 +6,11 @@ import (
 	"path/filepath"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"bareroot/internal/cmdline"
 	"bareroot/internal/run/console"
 	"bareroot/internal/sys"
-	"golang.org/x/sys/unix"
 )
 
 // Where the parts of a volatile root are, by systemd's names

@@ -9,10 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"bareroot/internal/lab/qemu"
-	"bareroot/tests/vm/vmtest"
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"golang.org/x/sys/unix"
+
+	"bareroot/internal/lab/qemu"
+	"bareroot/tests/vm/vmtest"
 )
 
 // shortLeases is a DHCP server whose leases end while a test waits, which those

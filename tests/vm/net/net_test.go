@@ -16,10 +16,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"bareroot/internal/hosttool"
 	"bareroot/internal/lab/qemu"
 	"bareroot/tests/vm/vmtest"
-	"github.com/vishvananda/netlink"
 )
 
 func TestMain(m *testing.M) { vmtest.Main(m) }

@@ -8,9 +8,10 @@ import (
 	"sync"
 	"testing"
 
-	"bareroot/tests/vm/vmtest"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"bareroot/tests/vm/vmtest"
 )
 
 // tagged makes a device that is one VLAN of all of a machine's NICs: the
