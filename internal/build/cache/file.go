@@ -80,12 +80,11 @@ func openFile(path string, head []byte, now time.Time) (_ *File, err error) {
 		}
 	}()
 	size := int64(binary.LittleEndian.Uint64(head))
-	st, ok := fi.Sys().(*syscall.Stat_t)
-	if !ok || !unwritable(fi) || int(st.Uid) != os.Geteuid() || fi.Size() != size {
+	if !ours(fi) || fi.Size() != size {
 		return nil, errDamaged
 	}
 	out := &File{Info: head[fileHead:], Size: size, f: f}
-	p := proof(fi, st)
+	p := proof(fi)
 	if p == binary.LittleEndian.Uint64(head[16:]) {
 		return out, nil
 	}
@@ -105,8 +104,15 @@ const Settled = 2 * time.Second
 
 // proof tells a file that was compared from others: which it is, its size and time
 // of change. The inode's own time is no part of it, a link changes that.
-func proof(fi os.FileInfo, st *syscall.Stat_t) uint64 {
+func proof(fi os.FileInfo) uint64 {
+	st := fi.Sys().(*syscall.Stat_t)
 	return sum64(fmt.Appendf(nil, "%d %d %d %d", st.Dev, st.Ino, fi.Size(), fi.ModTime().UnixNano()))
+}
+
+// ours is a file that only who builds may have written to.
+func ours(fi os.FileInfo) bool {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	return ok && unwritable(fi) && int(st.Uid) == os.Geteuid()
 }
 
 func unwritable(fi os.FileInfo) bool { return fi.Mode().IsRegular() && fi.Mode().Perm()&0o222 == 0 }

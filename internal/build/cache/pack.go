@@ -97,27 +97,23 @@ func (c *Cache) openPack(path string, id [32]byte) (_ *Pack, err error) {
 		n := binary.LittleEndian.Uint64
 		start := n(b[32:])
 		r := row{f, int64(start &^ inFile), int64(n(b[40:])), n(b[48:])}
-		end := int64(at)
+		from, end := int64(packHead), int64(at)
 		if start&inFile != 0 {
-			if r.f, end = p.file, inKept; r.f == nil {
-				continue
-			}
-		} else if r.at < packHead {
-			err = errDamaged
+			r.f, from, end = p.file, 0, inKept
 		}
-		if r.n < 0 || r.at > end || r.n > end-r.at {
-			err = errDamaged
-		}
-		if err != nil {
+		switch within := r.n >= 0 && r.at >= from && r.at <= end && r.n <= end-r.at; {
+		case within && r.f != nil:
+			p.rows[[32]byte(b)] = r
+		case start&inFile == 0:
 			p.Close()
-			return nil, err
+			return nil, errDamaged
 		}
-		p.rows[[32]byte(b)] = r
 	}
 	return p, nil
 }
 
-// ofPack opens the kept file that pieces are in; nil if it is not there.
+// ofPack opens the kept file that pieces are in; nil if it is not there, or may
+// have been written to by others.
 func (c *Cache) ofPack(id [32]byte) (*os.File, int64) {
 	path := c.path(Key{Kind: fileKind}, id)
 	unit, err := os.Stat(path)
@@ -126,6 +122,10 @@ func (c *Cache) ofPack(id [32]byte) (*os.File, int64) {
 	}
 	f, fi, err := openRegular(path+dataSuffix, 0)
 	if err != nil {
+		return nil, 0
+	}
+	if !ours(fi) {
+		f.Close()
 		return nil, 0
 	}
 	c.use(path, unit.ModTime())

@@ -221,6 +221,54 @@ func TestPackOf(t *testing.T) {
 	})
 }
 
+// TestPackOfOthers: pieces in a file that others may have written to are gone; those
+// in the pack's own file stay.
+func TestPackOfOthers(t *testing.T) {
+	c := open(t, t.TempDir(), 0)
+	w := c.NewPack(packKey)
+	w.Add(name(1), []byte("own"), 0)
+	w.Commit(nil)
+	old := c.OpenPack(packKey)
+	w, m := c.NewPack(packKey), c.Make()
+	w.Of(m)
+	w.Add(name(2), []byte("in a file"), 0)
+	m.Write([]byte("in a file"))
+	m.Keep(fileKey("a"), nil)
+	w.Commit(old)
+	old.Close()
+	holds := func(what string, want bool) {
+		t.Helper()
+		p := c.OpenPack(packKey)
+		defer p.Close()
+		if !p.Has(name(1)) || p.Has(name(2)) != want {
+			t.Errorf("%s: own %v, in a file %v", what, p.Has(name(1)), p.Has(name(2)))
+		}
+	}
+	data := c.path(fileKey("a"), fileKey("a").id()) + dataSuffix
+	holds("kept", true)
+	if err := os.Chmod(data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	holds("writable", false)
+	if err := os.Chmod(data, 0o444); err != nil {
+		t.Fatal(err)
+	}
+	holds("shared", true)
+	if os.Geteuid() == 0 {
+		if err := os.Chown(data, 12345, -1); err != nil {
+			t.Fatal(err)
+		}
+		holds("another's", false)
+		if err := os.Chown(data, 0, -1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Truncate(data, 3); err != nil {
+		t.Fatal(err)
+	}
+	holds("shorter", false)
+}
+
 func TestPackBounds(t *testing.T) {
 	c := open(t, t.TempDir(), 8000)
 	big := c.NewPack(packKey)

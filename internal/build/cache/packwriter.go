@@ -86,7 +86,7 @@ func (w *PackWriter) put(name [32]byte, data []byte) {
 // not come to be there. What was made before an error is kept as well: it is right
 // by itself.
 func (w *PackWriter) ends() (id [32]byte) {
-	if w.of == nil {
+	if w.of == nil || len(w.added) == 0 {
 		return id
 	}
 	n := w.of.n
