@@ -103,6 +103,21 @@ func buildDir(t *testing.T, o Options, dir string) *Result {
 	return res
 }
 
+// buildFile returns the bytes of a single ramdisk.
+func buildFile(t *testing.T, o Options) ([]byte, *Result) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ramdisk")
+	res, err := File(t.Context(), o, path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, res
+}
+
 // TestFileList is the golden list of what a ramdisk for a small distribution
 // holds, and why.
 func TestFileList(t *testing.T) {
@@ -227,15 +242,7 @@ func TestContents(t *testing.T) {
 func TestRootRole(t *testing.T) {
 	_, o := sysroot(t)
 	o.Roles, o.Agent = nil, ""
-	out := filepath.Join(t.TempDir(), "ramdisk.img")
-	res, err := File(t.Context(), o, out, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b, res := buildFile(t, o)
 	if int64(len(b)) != res.Size {
 		t.Errorf("%d bytes, result says %d", len(b), res.Size)
 	}
@@ -258,7 +265,7 @@ func TestRootRole(t *testing.T) {
 	if err != nil || c.Role != "root" || c.Cmdline != "console=ttyS0" {
 		t.Errorf("configuration %+v %v", c, err)
 	}
-	left, err := filepath.Glob(filepath.Join(filepath.Dir(out), ".*"))
+	left, err := filepath.Glob(filepath.Join(filepath.Dir(res.Output), ".*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v %v", left, err)
 	}

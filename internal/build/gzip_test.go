@@ -125,14 +125,7 @@ func TestGzipKept(t *testing.T) {
 	o.Include = []Include{{filepath.Join(root, "data"), "/data"}}
 	c := openCache(t)
 	image := func(o Options) []byte {
-		img := filepath.Join(t.TempDir(), "img")
-		if _, err := File(t.Context(), o, img, false); err != nil {
-			t.Fatal(err)
-		}
-		b, err := os.ReadFile(img)
-		if err != nil {
-			t.Fatal(err)
-		}
+		b, _ := buildFile(t, o)
 		return b
 	}
 	kept := func() int {

@@ -148,21 +148,9 @@ func TestKeptForFile(t *testing.T) {
 		t.Helper()
 		rounds++
 		o.Cmdline = fmt.Sprint("round=", rounds)
-		ramdisk := func(c *cache.Cache) ([]byte, *Result) {
-			o.Cache = c
-			path := filepath.Join(t.TempDir(), "ramdisk")
-			res, err := File(t.Context(), o, path, false)
-			if err != nil {
-				t.Fatal(err)
-			}
-			b, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return b, res
-		}
-		want, _ := ramdisk(nil)
-		got, res := ramdisk(c)
+		want, _ := buildFile(t, o)
+		o.Cache = c
+		got, res := buildFile(t, o)
 		if !bytes.Equal(got, want) {
 			t.Errorf("round %d: the bytes differ from those of a build without a cache", rounds)
 		}
@@ -234,9 +222,7 @@ func TestInitIsKnown(t *testing.T) {
 	put(t, root, "own/bareroot-agent", init) // the youngest
 	age(t, root)
 	o.TwoParts, o.Compress, o.Cache = true, "gzip", openCache(t)
-	if _, err := File(t.Context(), o, filepath.Join(t.TempDir(), "ramdisk"), false); err != nil {
-		t.Fatal(err)
-	}
+	buildFile(t, o)
 	sum, _, err := openKnown(o.Cache, o.Sysroot).look(o.Init)
 	if want := sha256.Sum256(init); err != nil || !bytes.Equal(sum, want[:]) {
 		t.Errorf("init's hash: %x, %v", sum, err)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"debug/elf"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,15 +16,7 @@ import (
 func splitParts(t *testing.T, o Options) (early, main map[string]string, res *Result) {
 	t.Helper()
 	o.TwoParts, o.Compress = true, "zstd"
-	img := filepath.Join(t.TempDir(), "img")
-	res, err := File(t.Context(), o, img, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := os.ReadFile(img)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b, res := buildFile(t, o)
 	early, main = map[string]string{}, map[string]string{}
 	if bytes.HasPrefix(b, []byte("070701")) {
 		at := bytes.Index(b, []byte("TRAILER!!!"))
