@@ -180,7 +180,7 @@ func run(ctx context.Context, o Options, out output) (*Result, error) {
 		_, err = o.addOwners(files) // that there is no database is for those who ask why
 	}
 	if err == nil {
-		err = out.finish(res, files, o.Cache, keep)
+		err = out.finish(res, files, keep)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("build %s: %w", out.name(), err)

@@ -18,8 +18,8 @@ import (
 // smallPlain is the size below which a plain segment is sooner made than looked up.
 const smallPlain = 256 << 10
 
-// items writes a segment of items, if there are any, or takes it from the cache if it was made
-// before from the same contents. Of gzip's the pieces are kept.
+// items writes a segment of items, if there are any, or takes it from the cache if
+// it was made before from the same contents. Of gzip's the pieces are kept.
 func (a *assembler) items(ctx context.Context, i int, kind, name string, c codec, items []item) error {
 	if len(items) == 0 {
 		return nil

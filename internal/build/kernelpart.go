@@ -62,16 +62,14 @@ func (a *assembler) kernelParts(ctx context.Context) (missing []string, err erro
 		k.i, k.kind, k.name = partMicrocode, "early", "00-early.cpio"
 	}
 	k.items = distinct(a.r.early, a.r.moduleTree())
-	var keep *keeping
 	done := false
 	if a.r.facts != nil && a.o.Cache != nil {
 		if missing, err = k.addFirmware(a.r.named); err == nil {
-			keep = new(keeping)
-			done, err = k.taken(ctx, a.r.facts, keep)
+			done, err = k.taken(ctx, a.r.facts)
 		}
 	}
 	if !done && err == nil {
-		missing, err = k.made(ctx, keep)
+		missing, err = k.made(ctx)
 	}
 	if err != nil || len(k.firmware) == 0 || a.o.TwoParts {
 		a.to.skip(partFirmware)
@@ -87,8 +85,9 @@ type kernelPart struct {
 	kind, name string
 	start      time.Time
 
-	items    []item // before the modules
-	firmware []item // with TwoParts behind them, otherwise in a segment of its own
+	items    []item   // before the modules
+	firmware []item   // with TwoParts behind them, otherwise in a segment of its own
+	keep     *keeping // nil while its key is not known, unless it is dear
 }
 
 func (k *kernelPart) addFirmware(names firmwareNames) (missing []string, err error) {
@@ -120,13 +119,14 @@ func (k *kernelPart) key(ctx context.Context, facts []moduleFacts) (key cache.Ke
 	return contentKey(k.kind, k.r.source.params, k.o.ModTime, items, sums, []byte(modules.String())), sums, nil
 }
 
-// taken takes the segment from the cache, if it is there, and sets the key.
-func (k *kernelPart) taken(ctx context.Context, facts []moduleFacts, keep *keeping) (bool, error) {
+// taken takes the segment from the cache, if it is there, whose modules have
+// these facts.
+func (k *kernelPart) taken(ctx context.Context, facts []moduleFacts) (bool, error) {
 	key, sums, err := k.key(ctx, facts)
 	if err != nil {
 		return false, err
 	}
-	keep.key = key
+	k.keep = &keeping{key: key}
 	f := k.o.Cache.OpenFile(key)
 	if f == nil {
 		return false, nil
@@ -149,14 +149,14 @@ func (k *kernelPart) taken(ctx context.Context, facts []moduleFacts, keep *keepi
 }
 
 // made writes the segment, packing the modules side by side. At most two of them a
-// worker are in memory. keep is nil if its key is not known yet.
-func (k *kernelPart) made(ctx context.Context, keep *keeping) (missing []string, err error) {
+// worker are in memory.
+func (k *kernelPart) made(ctx context.Context) (missing []string, err error) {
 	source := k.r.source
 	source.open(k.o, k.r)
 	if source.packed != nil { // much of it is new
-		keep = &keeping{dear: true}
+		k.keep = &keeping{dear: true}
 	}
-	w, err := k.create(k.i, k.name, keep)
+	w, err := k.create(k.i, k.name, k.keep)
 	if err != nil {
 		source.close()
 		return nil, err
@@ -190,15 +190,15 @@ func (k *kernelPart) made(ctx context.Context, keep *keeping) (missing []string,
 		if err != nil {
 			return nil, err
 		}
-		if keep == nil {
-			keep = new(keeping)
+		if k.keep == nil {
+			k.keep = new(keeping)
 			if !k.to.links() {
 				k.o.Cache.Seen(key)
 			}
 		}
-		keep.key = key // what was written, should a module have changed meanwhile
+		k.keep.key = key // what was written, should a module have changed meanwhile
 	}
-	return missing, errors.Join(k.finish(k.i, s, w, keep), source.tree.save())
+	return missing, errors.Join(k.finish(k.i, s, w, k.keep), source.tree.save())
 }
 
 func (a *assembler) packModules(ctx context.Context, source *moduleSource, s *segmentWriter) ([]moduleFacts, error) {

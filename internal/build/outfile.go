@@ -60,7 +60,7 @@ func (f *fileOutput) abort() {
 	f.work.remove()
 }
 
-func (f *fileOutput) finish(res *Result, _ []bootset.File, _ *cache.Cache, _ []keeping) error {
+func (f *fileOutput) finish(res *Result, _ []bootset.File, _ []keeping) error {
 	res.Output = f.path
 	if err := f.join.finish(); err != nil {
 		return fmt.Errorf("write %s: %w", f.path, err)

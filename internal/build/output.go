@@ -27,7 +27,7 @@ type output interface {
 	wantsKernel() bool
 	readers() string // who besides its owner can read what was made; "" for nobody
 	begin(*cache.Cache) (target, error)
-	finish(*Result, []bootset.File, *cache.Cache, []keeping) error
+	finish(*Result, []bootset.File, []keeping) error
 	abort()
 }
 
@@ -36,8 +36,8 @@ type output interface {
 type folder struct {
 	path   string
 	syncs  *errgroup.Group
-	lock   *os.File // nil on a filesystem without locks
-	shared bool     // links to the cache's files are possible
+	lock   *os.File     // nil on a filesystem without locks
+	shared *cache.Cache // whose files the parts can be, by hard links; nil for none
 }
 
 func newFolder(final string) (folder, error) {
@@ -78,7 +78,7 @@ func (f folder) file(name string, mode fs.FileMode) (*syncFile, error) {
 
 func (f folder) skip(int) {}
 
-func (f folder) links() bool { return f.shared }
+func (f folder) links() bool { return f.shared != nil }
 
 // kept links the part to what the cache has, or copies that.
 func (f folder) kept(_ int, name string, from *cache.File) error {
@@ -218,7 +218,9 @@ func (d *dirOutput) begin(c *cache.Cache) (target, error) {
 	if d.work, err = newFolder(d.path); err != nil {
 		return nil, err
 	}
-	d.work.shared = c.Links(d.work.path)
+	if c.Links(d.work.path) {
+		d.work.shared = c
+	}
 	return d.work, os.Chmod(d.work.path, 0o755)
 }
 
@@ -229,7 +231,7 @@ func (d *dirOutput) abort() {
 	}
 }
 
-func (d *dirOutput) finish(res *Result, files []bootset.File, c *cache.Cache, keep []keeping) error {
+func (d *dirOutput) finish(res *Result, files []bootset.File, keep []keeping) error {
 	res.Output = d.path
 	for name, v := range map[string]any{"manifest.json": res.Manifest, "files.json": files} {
 		b, err := json.MarshalIndent(v, "", "  ")
@@ -251,10 +253,8 @@ func (d *dirOutput) finish(res *Result, files []bootset.File, c *cache.Cache, ke
 	if err := d.work.syncs.Wait(); err != nil {
 		return err
 	}
-	if d.work.links() {
-		for _, k := range keep {
-			c.Share(k.key, []byte(k.blob.SHA256), filepath.Join(d.work.path, k.blob.File))
-		}
+	for _, k := range keep {
+		d.work.shared.Share(k.key, []byte(k.blob.SHA256), filepath.Join(d.work.path, k.blob.File))
 	}
 	if err := syncDir(d.work.path); err != nil {
 		return fmt.Errorf("write %s: %w", d.path, err)

@@ -37,12 +37,8 @@ type Making struct {
 // Make begins to keep what is written; Keep or Drop must follow. It returns nil if
 // nothing can be kept.
 func (c *Cache) Make() *Making {
-	if c == nil || !c.prepare() {
-		return nil
-	}
-	f, err := c.createTemp()
-	if err != nil {
-		c.fail(err)
+	f := c.temp()
+	if f == nil {
 		return nil
 	}
 	return &Making{c: c, file: f}
@@ -109,17 +105,13 @@ func (m *Making) Drop() {
 // Links tells whether files in dir and in the store can be links to the same bytes,
 // as Share and File.Link make them.
 func (c *Cache) Links(dir string) bool {
-	if c == nil || !c.prepare() {
-		return false
-	}
-	f, err := c.createTemp()
-	if err != nil {
-		c.fail(err)
+	f := c.temp()
+	if f == nil {
 		return false
 	}
 	f.Close()
 	link := filepath.Join(dir, filepath.Base(f.Name()))
-	err = os.Link(f.Name(), link)
+	err := os.Link(f.Name(), link)
 	_ = errors.Join(os.Remove(f.Name()), os.Remove(link))
 	return err == nil
 }
@@ -127,7 +119,7 @@ func (c *Cache) Links(dir string) bool {
 // Share keeps the file at path under k, whose Kind is "file", by a hard link. Nobody
 // may write to it.
 func (c *Cache) Share(k Key, info []byte, path string) {
-	if c == nil || k.Kind != fileKind || !c.prepare() {
+	if c == nil || k.Kind != fileKind {
 		return
 	}
 	f, fi, err := openRegular(path, 0)
@@ -138,9 +130,8 @@ func (c *Cache) Share(k Key, info []byte, path string) {
 	if !unwritable(fi) || fi.Size() > c.max/largest {
 		return
 	}
-	tmp, err := c.createTemp() // a name of its own
-	if err != nil {
-		c.fail(err)
+	tmp := c.temp() // a name of its own
+	if tmp == nil {
 		return
 	}
 	name := tmp.Name()

@@ -67,9 +67,10 @@ func (c *Cache) openPack(path string, id [32]byte) (_ *Pack, err error) {
 	if err != nil {
 		return nil, err
 	}
+	p := &Pack{f: f}
 	defer func() {
 		if err != nil {
-			f.Close()
+			p.Close()
 		}
 	}()
 	var head [packHead]byte
@@ -88,7 +89,7 @@ func (c *Cache) openPack(path string, id [32]byte) (_ *Pack, err error) {
 		return nil, errDamaged
 	}
 	c.use(path, fi.ModTime())
-	p := &Pack{f: f, rows: make(map[[32]byte]row, len(table)/rowSize)}
+	p.rows = make(map[[32]byte]row, len(table)/rowSize)
 	var inKept int64
 	if of := [32]byte(table); of != [32]byte{} {
 		p.file, inKept = c.ofPack(of)
@@ -105,7 +106,6 @@ func (c *Cache) openPack(path string, id [32]byte) (_ *Pack, err error) {
 		case within && r.f != nil:
 			p.rows[[32]byte(b)] = r
 		case start&inFile == 0:
-			p.Close()
 			return nil, errDamaged
 		}
 	}
@@ -172,6 +172,20 @@ func (p *Pack) Close() {
 	if p.file != nil {
 		p.file.Close()
 	}
+}
+
+// temp makes a file for a unit that is being written; nil, and a notice if that is
+// an error, where nothing can be.
+func (c *Cache) temp() *os.File {
+	if c == nil || !c.prepare() {
+		return nil
+	}
+	f, err := c.createTemp()
+	if err != nil {
+		c.fail(err)
+		return nil
+	}
+	return f
 }
 
 // createTemp makes a file for a unit that is being written. A Clean by another

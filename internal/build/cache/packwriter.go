@@ -33,12 +33,11 @@ type added struct {
 
 // NewPack starts a pack, which appears under k when it is committed.
 func (c *Cache) NewPack(k Key) *PackWriter {
-	if c == nil || !kinds.MatchString(k.Kind) || !c.prepare() {
+	if !kinds.MatchString(k.Kind) {
 		return nil
 	}
-	f, err := c.createTemp()
-	if err != nil {
-		c.fail(err)
+	f := c.temp()
+	if f == nil {
 		return nil
 	}
 	w := &PackWriter{c: c, key: k, f: f, w: bufio.NewWriterSize(sys.InPieces(f), 64<<10), have: map[[32]byte]bool{}}
@@ -90,7 +89,9 @@ func (w *PackWriter) ends() (id [32]byte) {
 		return id
 	}
 	n := w.of.n
-	w.of.Keep(Key{Kind: fileKind, Content: sha256.Sum256(w.table(id)), Params: "pieces"}, nil)
+	if w.of.id == id { // the build did not come to its end
+		w.of.Keep(Key{Kind: fileKind, Content: sha256.Sum256(w.table(id)), Params: "pieces"}, nil)
+	}
 	if w.of.id == id {
 		n = 0
 	}
